@@ -1,0 +1,67 @@
+//! Types of tensors.
+
+use std::fmt;
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE 754 binary32.
+    F32,
+    /// Signed 64-bit integers: indices and shapes.
+    I64,
+    /// Truth values.
+    Bool,
+}
+
+impl DType {
+    /// The name in graphs and in `cnn!`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Element type and shape of a tensor; prints as `f32[1, 3, 224, 224]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TensorType {
+    /// The type of its elements.
+    pub dtype: DType,
+    /// Its dimensions, outermost first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorType {
+    /// A float32 tensor of this shape.
+    #[must_use]
+    pub fn f32(shape: impl Into<Vec<usize>>) -> Self {
+        Self { dtype: DType::F32, shape: shape.into() }
+    }
+
+    /// The number of dimensions.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.dtype, self.shape)
+    }
+}

@@ -1,0 +1,15 @@
+//! The compiler of Convoke.
+//!
+//! ```text
+//! lang (cnn! text) ─► graph ─► passes ─► lower: Plan ─► lir: Program ─► backend: interp | jit | rust
+//! ```
+//!
+//! Each stage's result is plain data that prints and, for [`graph`] and [`lir`], parses again.
+
+#![deny(unsafe_code)]
+
+pub mod graph;
+pub mod lir;
+pub mod ops;
+
+pub use graph::{DType, Graph, TensorType};

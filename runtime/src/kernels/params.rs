@@ -1,0 +1,575 @@
+//! The parameters of each kernel family: the constants of a call, and what the call reads and writes.
+
+use crate::activation::ActivationCode;
+
+/// Whether a call reads or writes an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Only read.
+    Read,
+    /// Only written.
+    Write,
+}
+
+/// One dimension of an access: `count` places, `stride` elements apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dim {
+    /// Places; 0 means that nothing is accessed.
+    pub count: u32,
+    /// Elements from one place to the next.
+    pub stride: u32,
+}
+
+/// The elements that a call accesses through one of its pointers: runs of `len` consecutive elements at the offsets
+/// `Σ iᵢ · strideᵢ`, `iᵢ < countᵢ`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The operand's name in messages and in LIR text.
+    pub name: &'static str,
+    /// Read or written.
+    pub role: Role,
+    /// Outer dimensions, any order.
+    pub dims: Vec<Dim>,
+    /// Consecutive elements at each place.
+    pub len: u32,
+}
+
+impl Access {
+    fn new(name: &'static str, role: Role, dims: &[(u32, u32)], len: u32) -> Self {
+        let dims = dims.iter().map(|&(count, stride)| Dim { count, stride }).collect();
+        Self { name, role, dims, len }
+    }
+
+    /// Elements from the pointer to one past the last element accessed; 0 where nothing is.
+    #[must_use]
+    pub fn span(&self) -> u64 {
+        if self.len == 0 || self.dims.iter().any(|dim| dim.count == 0) {
+            return 0;
+        }
+        self.dims.iter().map(|dim| u64::from(dim.count - 1) * u64::from(dim.stride)).sum::<u64>() + u64::from(self.len)
+    }
+}
+
+/// The value of one field of a parameter struct, for printing and parsing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Field {
+    /// A count, stride, or code.
+    U32(u32),
+    /// A constant.
+    F32(f32),
+}
+
+/// A type that can be a field of a parameter struct: one or more 4-byte words without padding.
+trait Word: Sized {
+    fn put(&self, name: &'static str, out: &mut Vec<(String, Field)>);
+    fn get(name: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String>;
+}
+
+impl Word for u32 {
+    fn put(&self, name: &'static str, out: &mut Vec<(String, Field)>) {
+        out.push((name.to_owned(), Field::U32(*self)));
+    }
+    fn get(name: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String> {
+        match find(name) {
+            Some(Field::U32(value)) => Ok(value),
+            Some(Field::F32(_)) => Err(format!("`{name}` expects a whole number")),
+            None => Err(format!("`{name}` is missing")),
+        }
+    }
+}
+
+impl Word for f32 {
+    fn put(&self, name: &'static str, out: &mut Vec<(String, Field)>) {
+        out.push((name.to_owned(), Field::F32(*self)));
+    }
+    fn get(name: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String> {
+        match find(name) {
+            Some(Field::F32(value)) => Ok(value),
+            Some(Field::U32(_)) => Err(format!("`{name}` expects a number with a decimal point")),
+            None => Err(format!("`{name}` is missing")),
+        }
+    }
+}
+
+impl Word for ActivationCode {
+    fn put(&self, _: &'static str, out: &mut Vec<(String, Field)>) {
+        out.push(("activation".to_owned(), Field::U32(self.kind)));
+        out.push(("alpha".to_owned(), Field::F32(self.alpha)));
+        out.push(("beta".to_owned(), Field::F32(self.beta)));
+    }
+    fn get(_: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String> {
+        let code = Self {
+            kind: u32::get("activation", find)?,
+            alpha: f32::get("alpha", find)?,
+            beta: f32::get("beta", find)?,
+        };
+        code.decode().map(|_| code).ok_or_else(|| format!("`activation` {} is unknown", code.kind))
+    }
+}
+
+macro_rules! word_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$vmeta])* $variant = $code),+ }
+
+        impl Word for $name {
+            fn put(&self, name: &'static str, out: &mut Vec<(String, Field)>) {
+                out.push((name.to_owned(), Field::U32(*self as u32)));
+            }
+            fn get(name: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String> {
+                match u32::get(name, find)? {
+                    $($code => Ok(Self::$variant),)+
+                    other => Err(format!("`{name}` {other} is unknown")),
+                }
+            }
+        }
+    };
+}
+
+word_enum! {
+    /// What a [`Pool`] computes from the elements of its window that lie inside the source.
+    PoolKind {
+        /// Their maximum, `if b < a { a } else { b }` in row-major order, from −∞.
+        Max = 0,
+        /// Their sum in row-major order, divided by their count.
+        Average = 1,
+        /// Their sum in row-major order, divided by the window's size, padding included.
+        AverageIncludePad = 2,
+    }
+}
+
+word_enum! {
+    /// An elementwise operation of two operands.
+    BinaryOp {
+        /// `a + b`.
+        Add = 0,
+        /// `a − b`.
+        Sub = 1,
+        /// `a · b`.
+        Mul = 2,
+        /// `a / b`.
+        Div = 3,
+        /// `if b < a { a } else { b }`.
+        Max = 4,
+        /// `if a < b { a } else { b }`.
+        Min = 5,
+    }
+}
+
+word_enum! {
+    /// How the second operand of a [`Binary`] meets the first.
+    Broadcast {
+        /// Element by element: the same rows, `b_pitch` apart.
+        Full = 0,
+        /// One vector of `block` elements, repeated along each row.
+        Lanes = 1,
+        /// One element for all.
+        Scalar = 2,
+    }
+}
+
+macro_rules! families {
+    ($($(#[$meta:meta])* $name:ident = $text:literal { $($(#[$fmeta:meta])* $field:ident : $type:ty),+ $(,)? })+) => {
+        /// A meaning that kernels implement.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Family { $($(#[$meta])* $name),+ }
+
+        impl Family {
+            /// All families.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name in kernel names and LIR text.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+
+        $($(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $name { $($(#[$fmeta])* pub $field: $type),+ })+
+
+        /// The constants of one call.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Params { $(#[allow(missing_docs)] $name($name)),+ }
+
+        impl Params {
+            /// The family of the call.
+            #[must_use]
+            pub const fn family(&self) -> Family {
+                match self { $(Self::$name(_) => Family::$name),+ }
+            }
+
+            /// The fields in order, for printing and for generated Rust.
+            #[must_use]
+            pub fn fields(&self) -> Vec<(String, Field)> {
+                let mut out = Vec::new();
+                match self { $(Self::$name(params) => { $(Word::put(&params.$field, stringify!($field), &mut out);)+ }),+ }
+                out
+            }
+
+            /// The parameters of `family` with the fields that `find` knows.
+            ///
+            /// # Errors
+            /// Says which field is missing or has a value outside its type.
+            pub fn from_fields(family: Family, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String> {
+                Ok(match family {
+                    $(Family::$name => Self::$name($name { $($field: Word::get(stringify!($field), find)?),+ })),+
+                })
+            }
+
+            /// The parameter struct as an untyped pointer, as [`Entry`](super::Entry) takes it.
+            #[must_use]
+            pub const fn as_ptr(&self) -> *const () {
+                match self { $(Self::$name(params) => std::ptr::from_ref(params).cast()),+ }
+            }
+
+            /// What the call reads and writes, in the order of its pointers. The first is the destination.
+            #[must_use]
+            pub fn accesses(&self) -> Vec<Access> {
+                match self { $(Self::$name(params) => params.accesses()),+ }
+            }
+        }
+    };
+}
+
+families! {
+    /// Direct convolution of one tile: `mr` neighbouring output pixels of one row × `nr` blocks of output channels.
+    ///
+    /// `dst[n·dst_block + p·block + l] = act(Σ src[o·outer_stride + y·kh_stride + x·kw_stride + p·px + i] · w + bias [+ residual])`
+    ///
+    /// The sum starts from `bias[n·block + l]` and is one chain of FMAs in the order (o, y, x, i); then the residual
+    /// is added; then the activation applies. Weights lie as `[outer][kh][kw][inner][nr][block]`.
+    /// Pointers: dst, src, weights, bias, and residual where `residual` is 1.
+    /// A blocked source has `inner` = its block and `px` = block · stride; a planar (NCHW) source has `inner` = 1,
+    /// `outer` = its channels and `px` = stride. A linear layer is one pixel with `px` = `kh` = `kw` = 1.
+    Conv = "conv" {
+        /// Output pixels.
+        mr: u32,
+        /// Blocks of output channels.
+        nr: u32,
+        /// Output channels of one block.
+        block: u32,
+        /// Source elements between neighbouring output pixels.
+        px: u32,
+        /// Blocks of input channels.
+        outer: u32,
+        /// Source elements between blocks of input channels.
+        outer_stride: u32,
+        /// Height of the window.
+        kh: u32,
+        /// Source elements between rows of the window (dilation included).
+        kh_stride: u32,
+        /// Width of the window.
+        kw: u32,
+        /// Source elements between columns of the window (dilation included).
+        kw_stride: u32,
+        /// Consecutive input channels of one block.
+        inner: u32,
+        /// Destination elements between blocks of output channels.
+        dst_block: u32,
+        /// 1 where a residual is added, else 0.
+        residual: u32,
+        /// Residual elements between blocks of output channels.
+        residual_block: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
+
+    /// Depthwise convolution of `mr` neighbouring output pixels of one row × one block of channels.
+    ///
+    /// `dst[p·block + l] = act(Σ src[y·kh_stride + x·kw_stride + p·px + l] · weights[(y·kw + x)·block + l] + bias[l] [+ residual])`
+    ///
+    /// The order is that of [`Conv`]. Pointers: dst, src, weights, bias, and residual where `residual` is 1.
+    Depthwise = "depthwise" {
+        /// Output pixels.
+        mr: u32,
+        /// Channels of one block.
+        block: u32,
+        /// Source elements between neighbouring output pixels.
+        px: u32,
+        /// Height of the window.
+        kh: u32,
+        /// Source elements between rows of the window.
+        kh_stride: u32,
+        /// Width of the window.
+        kw: u32,
+        /// Source elements between columns of the window.
+        kw_stride: u32,
+        /// 1 where a residual is added, else 0.
+        residual: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
+
+    /// Pooling of one plane of one block of channels; the window is clipped to the source.
+    ///
+    /// Pointers: dst, src. Rows lie `dst_pitch` and `src_pitch` elements apart, pixels `block`.
+    Pool = "pool" {
+        /// What is computed.
+        kind: PoolKind,
+        /// Channels of one block.
+        block: u32,
+        /// Rows of the source.
+        in_h: u32,
+        /// Columns of the source.
+        in_w: u32,
+        /// Rows of the result.
+        out_h: u32,
+        /// Columns of the result.
+        out_w: u32,
+        /// Height of the window.
+        kh: u32,
+        /// Width of the window.
+        kw: u32,
+        /// Rows between windows.
+        stride_h: u32,
+        /// Columns between windows.
+        stride_w: u32,
+        /// Rows of padding above.
+        pad_top: u32,
+        /// Columns of padding to the left.
+        pad_left: u32,
+        /// Rows between rows of a window.
+        dilation_h: u32,
+        /// Columns between columns of a window.
+        dilation_w: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+    }
+
+    /// An activation over `rows` rows of `len` elements. Pointers: dst, src (which may be equal).
+    Map = "map" {
+        /// Rows.
+        rows: u32,
+        /// Elements of a row.
+        len: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+        /// The function.
+        activation: ActivationCode,
+    }
+
+    /// `dst = act(a op b)` over `rows` rows of `len` elements. Pointers: dst, a, b.
+    Binary = "binary" {
+        /// The operation.
+        op: BinaryOp,
+        /// How `b` meets `a`.
+        broadcast: Broadcast,
+        /// Elements of one vector of `b` where it is [`Broadcast::Lanes`]; `len` is a multiple of it.
+        block: u32,
+        /// Rows.
+        rows: u32,
+        /// Elements of a row.
+        len: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between rows of `a`.
+        a_pitch: u32,
+        /// Elements between rows of `b` where it is [`Broadcast::Full`].
+        b_pitch: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
+
+    /// `dst = act(fma(src, scale, shift))`, scale and shift being vectors of `block` elements repeated along each row:
+    /// a BatchNorm that no convolution took in. Pointers: dst, src, scale, shift.
+    Affine = "affine" {
+        /// Elements of one vector of scale and shift; `len` is a multiple of it.
+        block: u32,
+        /// Rows.
+        rows: u32,
+        /// Elements of a row.
+        len: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
+
+    /// Sets `rows` rows of `len` elements to `value`. Pointers: dst.
+    Fill = "fill" {
+        /// Rows.
+        rows: u32,
+        /// Elements of a row.
+        len: u32,
+        /// Elements between rows.
+        dst_pitch: u32,
+        /// The value.
+        value: f32,
+    }
+
+    /// Copies `rows` rows of `len` elements. Pointers: dst, src.
+    Copy = "copy" {
+        /// Rows.
+        rows: u32,
+        /// Elements of a row.
+        len: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+    }
+
+    /// NCHW to nChw*B*c, one block of channels: `dst[y·dst_pitch + x·block + c] = src[c·src_plane + y·src_pitch + x]`,
+    /// and 0 for `c ≥ channels`. Pointers: dst, src.
+    Block = "block" {
+        /// Channels of one block of the result.
+        block: u32,
+        /// Channels of the source that this block holds; at most `block`.
+        channels: u32,
+        /// Rows.
+        h: u32,
+        /// Columns.
+        w: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between channels of the source.
+        src_plane: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+    }
+
+    /// nChw*B*c to NCHW, one block of channels: `dst[c·dst_plane + y·dst_pitch + x] = src[y·src_pitch + x·block + c]`
+    /// for `c < channels`. Pointers: dst, src.
+    Unblock = "unblock" {
+        /// Channels of one block of the source.
+        block: u32,
+        /// Channels of the result that this block holds; at most `block`.
+        channels: u32,
+        /// Rows.
+        h: u32,
+        /// Columns.
+        w: u32,
+        /// Elements between channels of the result.
+        dst_plane: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+    }
+}
+
+use Role::{Read, Write};
+
+impl Conv {
+    fn accesses(&self) -> Vec<Access> {
+        let tile = self.mr * self.block;
+        let taps = self.outer * self.kh * self.kw * self.inner;
+        let window =
+            [(self.outer, self.outer_stride), (self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
+        let mut accesses = vec![
+            Access::new("dst", Write, &[(self.nr, self.dst_block)], tile),
+            Access::new("src", Read, &window, self.inner),
+            Access::new("weights", Read, &[], taps * self.nr * self.block),
+            Access::new("bias", Read, &[], self.nr * self.block),
+        ];
+        if self.residual == 1 {
+            accesses.push(Access::new("residual", Read, &[(self.nr, self.residual_block)], tile));
+        }
+        accesses
+    }
+}
+
+impl Depthwise {
+    fn accesses(&self) -> Vec<Access> {
+        let tile = self.mr * self.block;
+        let window = [(self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
+        let mut accesses = vec![
+            Access::new("dst", Write, &[], tile),
+            Access::new("src", Read, &window, self.block),
+            Access::new("weights", Read, &[], self.kh * self.kw * self.block),
+            Access::new("bias", Read, &[], self.block),
+        ];
+        if self.residual == 1 {
+            accesses.push(Access::new("residual", Read, &[], tile));
+        }
+        accesses
+    }
+}
+
+impl Pool {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.out_h, self.dst_pitch)], self.out_w * self.block),
+            Access::new("src", Read, &[(self.in_h, self.src_pitch)], self.in_w * self.block),
+        ]
+    }
+}
+
+impl Map {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
+            Access::new("src", Read, &[(self.rows, self.src_pitch)], self.len),
+        ]
+    }
+}
+
+impl Binary {
+    fn accesses(&self) -> Vec<Access> {
+        let b = match self.broadcast {
+            Broadcast::Full => Access::new("b", Read, &[(self.rows, self.b_pitch)], self.len),
+            Broadcast::Lanes => Access::new("b", Read, &[], self.block),
+            Broadcast::Scalar => Access::new("b", Read, &[], 1),
+        };
+        vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
+            Access::new("a", Read, &[(self.rows, self.a_pitch)], self.len),
+            b,
+        ]
+    }
+}
+
+impl Affine {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
+            Access::new("src", Read, &[(self.rows, self.src_pitch)], self.len),
+            Access::new("scale", Read, &[], self.block),
+            Access::new("shift", Read, &[], self.block),
+        ]
+    }
+}
+
+impl Fill {
+    fn accesses(&self) -> Vec<Access> {
+        vec![Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len)]
+    }
+}
+
+impl Copy {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
+            Access::new("src", Read, &[(self.rows, self.src_pitch)], self.len),
+        ]
+    }
+}
+
+impl Block {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.h, self.dst_pitch)], self.w * self.block),
+            Access::new("src", Read, &[(self.channels, self.src_plane), (self.h, self.src_pitch)], self.w),
+        ]
+    }
+}
+
+impl Unblock {
+    fn accesses(&self) -> Vec<Access> {
+        vec![
+            Access::new("dst", Write, &[(self.channels, self.dst_plane), (self.h, self.dst_pitch)], self.w),
+            Access::new("src", Read, &[(self.h, self.src_pitch)], self.w * self.block),
+        ]
+    }
+}

@@ -1,0 +1,93 @@
+//! [`Network`]: what every backend that makes code hands to the runtime.
+
+use std::borrow::Cow;
+
+use crate::Isa;
+use crate::weights::WeightOp;
+
+/// A compiled network: plain data and functions, without weights. Generated Rust makes one as a constant, the JIT at
+/// run time.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The network's name.
+    pub name: Cow<'static, str>,
+    /// The instruction set that its steps need.
+    pub isa: Isa,
+    /// Inputs in order: name and shape.
+    pub inputs: Cow<'static, [ValueInfo]>,
+    /// Outputs in order: name and shape.
+    pub outputs: Cow<'static, [ValueInfo]>,
+    /// Parameters in order: name in PyTorch's `state_dict` and shape.
+    pub parameters: Cow<'static, [ValueInfo]>,
+    /// Prepared weight buffers; each lies in the space of weights at its offset.
+    pub weights: Cow<'static, [WeightBuffer]>,
+    /// Elements of the space of weights.
+    pub weights_len: usize,
+    /// Elements of the arena.
+    pub arena_len: usize,
+    /// The steps of a run, in order.
+    pub steps: Cow<'static, [Step]>,
+}
+
+/// Name and shape of an input, output or parameter (all float32).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueInfo {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// Its shape.
+    pub shape: Cow<'static, [usize]>,
+}
+
+/// One buffer of prepared weights.
+#[derive(Clone, Debug)]
+pub struct WeightBuffer {
+    /// First element in the space of weights.
+    pub offset: usize,
+    /// Elements.
+    pub len: usize,
+    /// The expression that gives its content, in postfix form.
+    pub expression: Cow<'static, [WeightOp]>,
+}
+
+/// The code of a step. Thread `thread` of `threads` does its share; the shares write disjoint elements.
+///
+/// `args` points to the step's pointers, in the order of [`Step::args`].
+pub type StepFn = unsafe extern "C" fn(args: *const *mut f32, thread: u32, threads: u32);
+
+/// One step of a run: a function and its buffers. A step starts when all threads have ended the one before.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it computes: the names of the nodes, for profiles.
+    pub name: Cow<'static, str>,
+    /// Its code.
+    pub function: StepFn,
+    /// Its buffers; at most [`MAX_STEP_ARGS`].
+    pub args: Cow<'static, [Arg]>,
+    /// The most threads that are worth waking for it; 1 for small work.
+    pub threads: u32,
+}
+
+/// The most buffers a step takes.
+pub const MAX_STEP_ARGS: usize = 16;
+
+/// A buffer of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arg {
+    /// Where it lies.
+    pub space: Space,
+    /// First element in that space.
+    pub offset: usize,
+}
+
+/// The spaces that buffers lie in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// The arena: planned offsets, reused within a run.
+    Arena,
+    /// Prepared weights.
+    Weights,
+    /// The input with this index, as the caller gave it.
+    Input(u16),
+    /// The output with this index.
+    Output(u16),
+}

@@ -1,0 +1,56 @@
+//! Weights are expressions over parameters, evaluated once before the first run.
+
+use std::borrow::Cow;
+
+/// One instruction of a weight expression in postfix form: it takes its operands from a stack of tensors and pushes
+/// its result. An expression leaves exactly one tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WeightOp {
+    /// Pushes the parameter with this index in [`Network::parameters`](crate::Network::parameters).
+    Parameter(u32),
+    /// Pushes a constant of shape `shape`.
+    Literal {
+        /// Its shape.
+        shape: Cow<'static, [usize]>,
+        /// Its values, row-major; a single value fills the shape.
+        values: Cow<'static, [f32]>,
+    },
+    /// `a + b`, with numpy's broadcasting, as for the three that follow.
+    Add,
+    /// `a − b`.
+    Sub,
+    /// `a · b`.
+    Mul,
+    /// `a / b`.
+    Div,
+    /// `1 / √(a + epsilon)`.
+    Rsqrt {
+        /// Added under the root.
+        epsilon: f32,
+    },
+    /// The same elements in another shape.
+    Reshape(Cow<'static, [usize]>),
+    /// Dimensions in another order: result dimension `i` is source dimension `order[i]`.
+    Transpose(Cow<'static, [usize]>),
+    /// Weights O I Kh Kw (or O I) to the layout of [`Conv`](crate::kernels::Conv):
+    /// `[groups of nr blocks][⌈I/inner⌉][kh][kw][inner][nr][block]`, zero where O or I runs out; where the number of
+    /// blocks is no multiple of `nr`, the last group is narrower.
+    PackConv {
+        /// Output channels of one block.
+        block: u32,
+        /// Blocks of one group.
+        nr: u32,
+        /// Input channels of one block; 1 for a planar source.
+        inner: u32,
+    },
+    /// Weights C 1 Kh Kw to `[⌈C/block⌉][kh][kw][block]`, zero where C runs out.
+    PackDepthwise {
+        /// Channels of one block.
+        block: u32,
+    },
+    /// A vector, padded with zeros to a multiple of `block`.
+    PackVector {
+        /// Elements of one block.
+        block: u32,
+    },
+}
