@@ -1,3 +1,127 @@
 //! Operators: one file each, holding attributes, shape rule, naive definition, MACs, lowering and test cases.
 //!
 //! To add one, write its file and add its two lines below; `docs/add-an-operator.md` leads through it.
+
+mod attributes;
+mod operator;
+
+pub use attributes::{Attribute, Attributes};
+pub use operator::{Case, CaseOperand, Call, CallError, Construction, Operator, ParameterSpec, TypeError};
+
+use convoke_runtime::{Activation, Tensor};
+
+use crate::TensorType;
+
+macro_rules! operators {
+    ($($module:ident :: $name:ident),+ $(,)?) => {
+        $(pub mod $module;)+
+
+        /// Any operator. Adding one is adding its file and its line in the list below this macro.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Op {
+            $(#[allow(missing_docs)] $name($module::$name)),+
+        }
+
+        $(impl From<$module::$name> for Op {
+            fn from(op: $module::$name) -> Self {
+                Self::$name(op)
+            }
+        })+
+
+        impl Op {
+            /// The names of all operators.
+            pub const NAMES: &'static [&'static str] = &[$(<$module::$name as Operator>::NAME),+];
+
+            /// See [`Operator::NAME`].
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => <$module::$name as Operator>::NAME),+ }
+            }
+
+            /// See [`Operator::attributes`].
+            #[must_use]
+            pub fn attributes(&self) -> Attributes {
+                match self { $(Self::$name(op) => op.attributes()),+ }
+            }
+
+            /// The operator called `name` with these attributes.
+            ///
+            /// # Errors
+            /// Says which attribute is missing, unknown or of the wrong kind, or that there is no such operator.
+            pub fn from_attributes(name: &str, attributes: Attributes) -> Result<Self, String> {
+                $(if name == <$module::$name as Operator>::NAME {
+                    return <$module::$name as Operator>::from_attributes(attributes).map(Self::$name);
+                })+
+                Err(format!("unknown operator `{name}`"))
+            }
+
+            /// Builds the operator called `name` from a call in the language; `None` where there is no such operator.
+            pub fn call(name: &str, call: &mut Call<'_>) -> Option<Result<Construction, CallError>> {
+                $(if name == <$module::$name as Operator>::NAME {
+                    return Some(<$module::$name as Operator>::call(call));
+                })+
+                None
+            }
+
+            /// See [`Operator::infer`].
+            ///
+            /// # Errors
+            /// Says which operand has the wrong type.
+            pub fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+                match self { $(Self::$name(op) => op.infer(operands)),+ }
+            }
+
+            /// See [`Operator::evaluate`].
+            #[must_use]
+            pub fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+                match self { $(Self::$name(op) => op.evaluate(operands)),+ }
+            }
+
+            /// See [`Operator::macs`].
+            #[must_use]
+            pub fn macs(&self, operands: &[&TensorType], results: &[TensorType]) -> u64 {
+                match self { $(Self::$name(op) => op.macs(operands, results)),+ }
+            }
+
+            /// See [`Operator::activation`].
+            #[must_use]
+            pub fn activation(&self) -> Option<Activation> {
+                match self { $(Self::$name(op) => op.activation()),+ }
+            }
+
+            /// The conformance cases of all operators.
+            #[must_use]
+            pub fn cases() -> Vec<Case> {
+                let mut cases = Vec::new();
+                $(cases.extend(<$module::$name as Operator>::cases());)+
+                cases
+            }
+        }
+    };
+}
+
+operators! {
+    add::Add,
+    avg_pool::AvgPool,
+    batch_norm::BatchNorm,
+    clip::Clip,
+    concat::Concat,
+    conv::Conv,
+    flatten::Flatten,
+    gelu::Gelu,
+    global_avg_pool::GlobalAvgPool,
+    global_max_pool::GlobalMaxPool,
+    hard_sigmoid::HardSigmoid,
+    hard_swish::HardSwish,
+    leaky_relu::LeakyRelu,
+    linear::Linear,
+    max_pool::MaxPool,
+    mul::Mul,
+    relu::Relu,
+    relu6::Relu6,
+    reshape::Reshape,
+    sigmoid::Sigmoid,
+    silu::Silu,
+    softmax::Softmax,
+    tanh::Tanh,
+}
