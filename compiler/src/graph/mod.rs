@@ -1,16 +1,41 @@
 //! The graph: what a network computes, before any decision on how.
 //!
-//! A petgraph [`StableDiGraph`](petgraph::stable_graph::StableDiGraph) whose nodes are inputs, weights and operators and whose edges are operands. It is
-//! changed through [`Editor`](edit::Editor) only, which keeps names unique, infers every type, and remembers which
-//! nodes a fused node came from.
+//! A petgraph [`StableDiGraph`](petgraph::stable_graph::StableDiGraph) whose nodes are inputs, weights and operators
+//! and whose edges are operands. It is changed through [`Editor`] only, which keeps names unique, infers every type,
+//! and remembers which nodes a fused node came from.
+//!
+//! A graph prints as text, one node a line, and parses from it:
+//!
+//! ```text
+//! graph LeNet5
+//! %image = input : f32[1, 1, 32, 32]
+//! %conv1.weight = parameter : f32[6, 1, 5, 5]
+//! %conv1 = conv(%image, %conv1.weight) {bias = false} : f32[1, 6, 28, 28]
+//! output logits = %conv1
+//! ```
 
+mod cursor;
+mod edit;
+mod error;
+
+mod parse;
+mod print;
 mod types;
+mod verify;
 mod weight;
+mod weight_text;
 
+pub use edit::Editor;
+pub use error::{Fault, FaultKind, Faults, GraphError, ParseError};
 pub use types::{DType, TensorType};
 pub use weight::WeightExpr;
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
 
 use crate::ops::Op;
 
@@ -25,6 +50,13 @@ pub struct Value {
     pub node: NodeId,
     /// Which of the node's outputs.
     pub output: u16,
+}
+
+impl From<NodeId> for Value {
+    /// The node's first output.
+    fn from(node: NodeId) -> Self {
+        Self { node, output: 0 }
+    }
 }
 
 /// What a node is.
@@ -51,6 +83,26 @@ pub struct Node {
     pub origin: Vec<String>,
 }
 
+impl Node {
+    /// The operator, if it is one.
+    #[must_use]
+    pub fn op(&self) -> Option<&Op> {
+        match &self.kind {
+            NodeKind::Op(op) => Some(op),
+            NodeKind::Input | NodeKind::Weight(_) => None,
+        }
+    }
+
+    /// The weight expression, if it is a weight.
+    #[must_use]
+    pub fn weight(&self) -> Option<&WeightExpr> {
+        match &self.kind {
+            NodeKind::Weight(expression) => Some(expression),
+            NodeKind::Input | NodeKind::Op(_) => None,
+        }
+    }
+}
+
 /// An edge: output `output` of its source is operand `input` of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operand {
@@ -61,10 +113,203 @@ pub struct Operand {
 }
 
 /// A network.
+///
+/// Methods that take a [`NodeId`] or [`Value`] panic where it is not of this graph, as indexing does.
 #[derive(Clone, Debug)]
 pub struct Graph {
     name: String,
     graph: StableDiGraph<Node, Operand>,
+    names: HashMap<String, NodeId>,
     inputs: Vec<NodeId>,
     outputs: Vec<(String, Value)>,
+}
+
+impl Graph {
+    /// An empty network.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            graph: StableDiGraph::new(),
+            names: HashMap::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// The network's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The inputs, in the order in which a run takes them.
+    #[must_use]
+    pub fn inputs(&self) -> &[NodeId] {
+        &self.inputs
+    }
+
+    /// The outputs with their names, in the order in which a run gives them.
+    #[must_use]
+    pub fn outputs(&self) -> &[(String, Value)] {
+        &self.outputs
+    }
+
+    /// The node with this id.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.graph[id.0]
+    }
+
+    /// The node of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.names.get(name).copied()
+    }
+
+    /// The number of nodes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.graph.node_count()
+    }
+
+    /// Whether there is no node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of a value.
+    #[must_use]
+    pub fn type_of(&self, value: Value) -> &TensorType {
+        &self.node(value.node).types[usize::from(value.output)]
+    }
+
+    /// The value as graphs print it, without `%`: `conv1`, or `split#1` for an output other than the first.
+    #[must_use]
+    pub fn label(&self, value: Value) -> String {
+        let name = &self.node(value.node).name;
+        if value.output == 0 { name.clone() } else { format!("{name}#{}", value.output) }
+    }
+
+    /// The operands of a node, by index.
+    #[must_use]
+    pub fn operands(&self, id: NodeId) -> Vec<Value> {
+        let mut operands: Vec<_> = self
+            .graph
+            .edges_directed(id.0, Incoming)
+            .map(|edge| (edge.weight().input, Value { node: NodeId(edge.source()), output: edge.weight().output }))
+            .collect();
+        operands.sort_unstable();
+        operands.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The nodes that take `value`, each with the index of the operand, sorted.
+    #[must_use]
+    pub fn users(&self, value: Value) -> Vec<(NodeId, u16)> {
+        let mut users: Vec<_> = self
+            .graph
+            .edges_directed(value.node.0, Outgoing)
+            .filter(|edge| edge.weight().output == value.output)
+            .map(|edge| (NodeId(edge.target()), edge.weight().input))
+            .collect();
+        users.sort_unstable();
+        users
+    }
+
+    /// All nodes, each after its operands: first the inputs, then operators, the oldest of those that are ready first;
+    /// a weight stands just before the first operator that takes it, and those that none takes stand at the end. A node
+    /// that is added after another was removed may inherit the age of the removed one.
+    ///
+    /// Nodes of a cycle, and those that depend on it, are left out; the verifier names them.
+    #[must_use]
+    pub fn order(&self) -> Vec<NodeId> {
+        let mut order = Vec::with_capacity(self.len());
+        let mut placed = HashSet::with_capacity(self.len());
+        let mut missing: HashMap<NodeIndex, usize> = HashMap::with_capacity(self.len());
+        let mut ready = BinaryHeap::new();
+        for index in self.graph.node_indices().filter(|&index| !self.is_weight(index)) {
+            let operands = self.graph.neighbors_directed(index, Incoming).filter(|&from| !self.is_weight(from)).count();
+            missing.insert(index, operands);
+            if operands == 0 {
+                ready.push(Reverse((self.input_rank(index), index)));
+            }
+        }
+        while let Some(Reverse((_, index))) = ready.pop() {
+            for operand in self.operands(NodeId(index)) {
+                if self.is_weight(operand.node.0) && placed.insert(operand.node) {
+                    order.push(operand.node);
+                }
+            }
+            placed.insert(NodeId(index));
+            order.push(NodeId(index));
+            for user in self.graph.neighbors_directed(index, Outgoing) {
+                if let Some(count) = missing.get_mut(&user) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.push(Reverse((self.input_rank(user), user)));
+                    }
+                }
+            }
+        }
+        let unused = self.graph.node_indices().filter(|&index| self.is_weight(index)).map(NodeId);
+        order.extend(unused.filter(|id| !placed.contains(id)));
+        order
+    }
+
+    /// The distinct parameters that the graph's weights read, in the order of their first use.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(String, TensorType)> {
+        let mut parameters = Vec::new();
+        let mut seen = HashSet::new();
+        for id in self.order() {
+            if let NodeKind::Weight(expression) = &self.node(id).kind {
+                expression.visit_parameters(&mut |name, ty| {
+                    if seen.insert(name.to_owned()) {
+                        parameters.push((name.to_owned(), ty.clone()));
+                    }
+                });
+            }
+        }
+        parameters
+    }
+
+    /// The number of elements of all [`parameters`](Self::parameters), BatchNorm's running statistics included.
+    #[must_use]
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters().iter().map(|(_, ty)| ty.elements() as u64).sum()
+    }
+
+    /// Multiply-accumulates of one run (1 MAC = 2 FLOP).
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        self.order()
+            .into_iter()
+            .map(|id| match &self.node(id).kind {
+                NodeKind::Op(op) => {
+                    let operands = self.operands(id);
+                    let types: Vec<_> = operands.iter().map(|&operand| self.type_of(operand)).collect();
+                    op.macs(&types, &self.node(id).types)
+                }
+                NodeKind::Input | NodeKind::Weight(_) => 0,
+            })
+            .sum()
+    }
+
+    /// Changes the graph.
+    pub fn edit(&mut self) -> Editor<'_> {
+        Editor::new(self)
+    }
+
+    fn is_weight(&self, index: NodeIndex) -> bool {
+        matches!(self.graph[index].kind, NodeKind::Weight(_))
+    }
+
+    /// The place of an input among inputs; behind all of them for other nodes.
+    fn input_rank(&self, index: NodeIndex) -> usize {
+        match self.graph[index].kind {
+            NodeKind::Input => self.inputs.iter().position(|input| input.0 == index).unwrap_or(self.inputs.len()),
+            NodeKind::Weight(_) | NodeKind::Op(_) => self.inputs.len(),
+        }
+    }
 }

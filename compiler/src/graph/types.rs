@@ -23,6 +23,16 @@ impl DType {
             Self::Bool => "bool",
         }
     }
+
+    /// The bytes of one element.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::I64 => 8,
+            Self::Bool => 1,
+        }
+    }
 }
 
 impl fmt::Display for DType {
@@ -53,10 +63,17 @@ impl TensorType {
         self.shape.len()
     }
 
-    /// The number of elements.
+    /// The number of elements, which memory can hold in a graph that is valid; see [`bytes`](Self::bytes).
     #[must_use]
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// The bytes of a tensor of this type; `None` where they exceed the address space.
+    #[must_use]
+    pub fn bytes(&self) -> Option<usize> {
+        let bytes = self.shape.iter().try_fold(self.dtype.bytes(), |bytes, &size| bytes.checked_mul(size))?;
+        (bytes <= isize::MAX.unsigned_abs()).then_some(bytes)
     }
 }
 
