@@ -1,14 +1,63 @@
 //! [`Network`]: what every backend that makes code hands to the runtime.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::Isa;
 use crate::weights::WeightOp;
 
-/// A compiled network: plain data and functions, without weights. Generated Rust makes one as a constant, the JIT at
-/// run time.
+/// A compiled network without its weights: [`NetworkParts`] whose functions are known to keep to their buffers.
+///
+/// The steps of a network are functions that are given bare pointers. That a [`Model`](crate::Model) may call them
+/// is a promise made once, where the network is made ([`Network::new`]): by the compiler, whose verifier proves every
+/// access in bounds. From there on all is safe code.
 #[derive(Clone, Debug)]
 pub struct Network {
+    parts: NetworkParts,
+    /// What the functions' code lives in, where it is not the program itself.
+    _keep_alive: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Network {
+    /// A network of these parts.
+    ///
+    /// # Safety
+    /// Let the spaces be an arena of `arena_len` elements, weights of `weights_len`, and inputs and outputs of their
+    /// shapes' elements, all float32, the first two beginning on boundaries of 64 bytes and the others on those of
+    /// `f32`. For each step, for every `threads` ≥ 1, and on a processor that has `isa`:
+    ///
+    /// - `function`, called with pointers to the places that `args` name, accesses nothing but elements of the spaces
+    ///   that those places lie in, and does not write to weights or inputs;
+    /// - calls for different `thread` < `threads` may run at the same time: none writes an element that another one
+    ///   accesses;
+    /// - it does not unwind, and it may be called from any thread as long as this network or a clone of it lives,
+    ///   given that what [`Network::keep_alive`] took is alive.
+    #[must_use]
+    pub const unsafe fn new(parts: NetworkParts) -> Self {
+        Self { parts, _keep_alive: None }
+    }
+
+    /// The same network, keeping `owner` alive: the memory that the functions' code lies in.
+    #[must_use]
+    pub fn keep_alive(self, owner: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { _keep_alive: Some(owner), ..self }
+    }
+}
+
+impl Deref for Network {
+    type Target = NetworkParts;
+
+    fn deref(&self) -> &NetworkParts {
+        &self.parts
+    }
+}
+
+/// What a [`Network`] consists of: plain data and functions. Generated Rust makes it as a constant, the JIT at run
+/// time.
+#[derive(Clone, Debug)]
+pub struct NetworkParts {
     /// The network's name.
     pub name: Cow<'static, str>,
     /// The instruction set that its steps need.

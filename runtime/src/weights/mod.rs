@@ -1,5 +1,15 @@
 //! Weights are expressions over parameters, evaluated once before the first run.
 
+mod elementwise;
+mod error;
+mod evaluate;
+mod pack;
+mod shape;
+mod transpose;
+
+pub use error::WeightError;
+pub use evaluate::Evaluator;
+
 use std::borrow::Cow;
 
 /// One instruction of a weight expression in postfix form: it takes its operands from a stack of tensors and pushes

@@ -1,0 +1,105 @@
+//! Parameters in files.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use super::{FormatError, Parameters, safetensors};
+
+impl Parameters {
+    /// The parameters in a file, whose extension says its format: `.safetensors`.
+    ///
+    /// The file is mapped, not read; float32 tensors stay in it, float16, bfloat16 and float64 are converted, and
+    /// BatchNorm's counters `num_batches_tracked` are left out. As with every mapped file, nobody may change it while
+    /// these parameters are in use: put a new one in its place instead, as [`Parameters::save`] does.
+    ///
+    /// # Errors
+    /// [`FileError`] names the file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        load(path.as_ref())
+    }
+
+    /// Writes a safetensors file, float32, sorted by name. A file that was there before is replaced at once when all
+    /// is written: who has it mapped keeps the old one.
+    ///
+    /// # Errors
+    /// [`FileError::Write`], and then the file that was there before is still there.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        save(self, path).map_err(|error| FileError::Write { path: path.to_owned(), error })
+    }
+}
+
+fn load(path: &Path) -> Result<Parameters, FileError> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("safetensors") => {
+            let file = map(path).map_err(|error| FileError::Read { path: path.to_owned(), error })?;
+            Parameters::from_mapped(&Arc::new(file)).map_err(|error| FileError::Format { path: path.to_owned(), error })
+        }
+        _ => Err(FileError::Extension { path: path.to_owned() }),
+    }
+}
+
+fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: the file is only read through this mapping; that no other process changes it meanwhile is what
+    // `Parameters::load` asks of its caller.
+    unsafe { Mmap::map(&file) }
+}
+
+fn save(parameters: &Parameters, path: &Path) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(name);
+    let written = (|| {
+        let mut out = BufWriter::new(File::create(&partial)?);
+        safetensors::write(parameters, &mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        fs::rename(&partial, path)
+    })();
+    if written.is_err() {
+        // The error that is reported is the first one; a file that is not there needs no removal.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+/// A file of parameters that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system does not let us read it.
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system does not let us write it.
+    #[error("cannot write {}: {error}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Its extension is none of a format that we read.
+    #[error("cannot tell the format of {} from its name: parameters are read from `.safetensors` files", path.display())]
+    Extension {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not what its extension says, or not a file of parameters.
+    #[error("{}: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FormatError,
+    },
+}

@@ -1,0 +1,173 @@
+//! [`Parameters`]: the named tensors that a network was trained to.
+
+mod check;
+mod file;
+mod float;
+mod json;
+mod nearest;
+mod safetensors;
+
+pub use check::{Misshapen, Missing, ParameterErrors};
+pub use file::FileError;
+pub use safetensors::FormatError;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::network::ValueInfo;
+use crate::{AlignedVec, Tensor, TensorView};
+
+/// Named float32 tensors, in the order of their names.
+///
+/// The names are those of PyTorch's `state_dict`. What comes from a file stays there: it is mapped, and read as the
+/// weights of a network are prepared from it.
+#[derive(Clone, Default)]
+pub struct Parameters {
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    shape: Vec<usize>,
+    data: Data,
+}
+
+#[derive(Clone)]
+enum Data {
+    Owned(AlignedVec<f32>),
+    /// Little-endian float32, aligned, as `Data::mapped` has checked.
+    Mapped {
+        file: Arc<Mmap>,
+        bytes: Range<usize>,
+    },
+}
+
+impl Parameters {
+    /// The float32 tensors of a file in the format safetensors. They are copied.
+    ///
+    /// As in [`Parameters::load`], float16, bfloat16 and float64 are converted, and BatchNorm's counters
+    /// `num_batches_tracked` left out.
+    ///
+    /// # Errors
+    /// [`FormatError`] where the bytes are not such a file, or a tensor's type is none of these four.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut entries = BTreeMap::new();
+        for info in safetensors::parse(bytes)? {
+            let data = Data::Owned(info.dtype.to_f32(&bytes[info.bytes]));
+            entries.insert(info.name, Entry { shape: info.shape, data });
+        }
+        Ok(Self { entries })
+    }
+
+    /// As [`Parameters::from_safetensors`], leaving in the file what can be read there.
+    fn from_mapped(file: &Arc<Mmap>) -> Result<Self, FormatError> {
+        let mut entries = BTreeMap::new();
+        for info in safetensors::parse(file)? {
+            let data = Data::mapped(file, info.dtype, info.bytes.clone())
+                .unwrap_or_else(|| Data::Owned(info.dtype.to_f32(&file[info.bytes])));
+            entries.insert(info.name, Entry { shape: info.shape, data });
+        }
+        Ok(Self { entries })
+    }
+
+    /// These tensors under these names; of several with one name, the last.
+    pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let entry = |(name, tensor): (String, Tensor)| {
+            let (shape, data) = tensor.into_parts();
+            (name, Entry { shape, data: Data::Owned(data) })
+        };
+        Self { entries: tensors.into_iter().map(entry).collect() }
+    }
+
+    /// The tensor of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<TensorView<'_>> {
+        self.entries.get(name).map(Entry::view)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Names and tensors, sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, TensorView<'_>)> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry.view()))
+    }
+
+    /// The number of tensors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no tensor.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether these are the parameters that a network expects: all of them, in the right shapes, and no other.
+    ///
+    /// # Errors
+    /// All that are missing, superfluous or of another shape, in one error.
+    pub fn check(&self, expected: &[ValueInfo]) -> Result<(), ParameterErrors> {
+        check::check(self, expected)
+    }
+}
+
+impl Entry {
+    fn view(&self) -> TensorView<'_> {
+        TensorView::new(&self.shape, self.data.elements()).expect("entries have as many elements as their shape")
+    }
+}
+
+impl Data {
+    /// The elements of `file` at `bytes`, where they can be used as they lie there.
+    fn mapped(file: &Arc<Mmap>, dtype: safetensors::DType, bytes: Range<usize>) -> Option<Self> {
+        let in_place = cfg!(target_endian = "little")
+            && dtype == safetensors::DType::F32
+            && file[bytes.clone()].as_ptr().cast::<f32>().is_aligned();
+        in_place.then(|| Self::Mapped { file: Arc::clone(file), bytes })
+    }
+
+    fn elements(&self) -> &[f32] {
+        match self {
+            Self::Owned(elements) => elements,
+            Self::Mapped { file, bytes } => {
+                // SAFETY: every pattern of four bytes is a float32; `align_to` itself sees to bounds and alignment.
+                let (before, elements, after) = unsafe { file[bytes.clone()].align_to::<f32>() };
+                debug_assert!(before.is_empty() && after.is_empty());
+                elements
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Parameters {
+    /// Names and shapes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.entries.iter().map(|(name, entry)| (name, &entry.shape))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_found_by_name() {
+        let tensor = |value| Tensor::from_vec(&[1], vec![value]).unwrap();
+        let parameters = Parameters::from_tensors([("b".to_owned(), tensor(2.0)), ("a".to_owned(), tensor(1.0))]);
+        assert_eq!(parameters.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(parameters.get("b").unwrap().data(), [2.0]);
+        assert!(parameters.get("c").is_none());
+        assert_eq!(parameters.iter().map(|(_, view)| view.data()[0]).collect::<Vec<_>>(), [1.0, 2.0]);
+        assert_eq!((parameters.len(), parameters.is_empty()), (2, false));
+        assert_eq!(format!("{parameters:?}"), r#"{"a": [1], "b": [1]}"#);
+    }
+}
