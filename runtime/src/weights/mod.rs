@@ -16,7 +16,7 @@ use std::borrow::Cow;
 /// its result. An expression leaves exactly one tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WeightOp {
-    /// Pushes the parameter with this index in [`Network::parameters`](crate::Network::parameters).
+    /// Pushes the parameter with this index in [`NetworkParts::parameters`](crate::network::NetworkParts::parameters).
     Parameter(u32),
     /// Pushes a constant of shape `shape`.
     Literal {
