@@ -94,6 +94,12 @@ impl Model {
         self
     }
 
+    /// The threads that its runs use, the calling one included.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.threads() as usize)
+    }
+
     /// Another model of the same network that shares the weights, with an arena and outputs of its own: to run at the
     /// same time on another thread.
     ///
