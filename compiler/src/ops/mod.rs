@@ -2,15 +2,35 @@
 //!
 //! To add one, write its file and add its two lines below; `docs/add-an-operator.md` leads through it.
 
+pub mod activations;
+pub mod arguments;
 mod attributes;
+mod binary;
+pub mod broadcast;
+mod call;
+mod case;
+mod check;
+pub mod elementwise;
+pub mod epilogue;
+pub mod hint;
 mod operator;
+mod pool;
+mod window;
 
+pub use arguments::{Arguments, Reader};
 pub use attributes::{Attribute, Attributes};
-pub use operator::{Case, CaseOperand, Call, CallError, Construction, Operator, ParameterSpec, TypeError};
+pub use call::{Call, CallError, Construction, Constructor, ParameterSpec};
+pub use case::{Case, CaseOperand};
+pub use epilogue::Epilogue;
+pub use operator::{Operator, TypeError};
+pub use window::Window;
+
+use std::sync::Arc;
 
 use convoke_runtime::{Activation, Tensor};
 
 use crate::TensorType;
+use crate::graph::WeightExpr;
 
 macro_rules! operators {
     ($($module:ident :: $name:ident),+ $(,)?) => {
@@ -50,18 +70,18 @@ macro_rules! operators {
             /// Says which attribute is missing, unknown or of the wrong kind, or that there is no such operator.
             pub fn from_attributes(name: &str, attributes: Attributes) -> Result<Self, String> {
                 $(if name == <$module::$name as Operator>::NAME {
-                    return <$module::$name as Operator>::from_attributes(attributes).map(Self::$name);
+                    let op = <$module::$name as Operator>::from_attributes(attributes);
+                    return op.map(Self::$name).map_err(|error| error.to_string());
                 })+
-                Err(format!("unknown operator `{name}`"))
+                Err(match hint::nearest(name, Self::NAMES.iter().copied()) {
+                    Some(meant) => format!("operator `{name}` is unknown; did you mean `{meant}`?"),
+                    None => format!("operator `{name}` is unknown"),
+                })
             }
 
-            /// Builds the operator called `name` from a call in the language; `None` where there is no such operator.
-            pub fn call(name: &str, call: &mut Call<'_>) -> Option<Result<Construction, CallError>> {
-                $(if name == <$module::$name as Operator>::NAME {
-                    return Some(<$module::$name as Operator>::call(call));
-                })+
-                None
-            }
+            /// The names by which `cnn!` calls operators, and what each call makes.
+            const CALLS: &'static [&'static [(&'static str, Constructor)]] =
+                &[$(<$module::$name as Operator>::CALLS),+];
 
             /// See [`Operator::infer`].
             ///
@@ -89,6 +109,24 @@ macro_rules! operators {
                 match self { $(Self::$name(op) => op.activation()),+ }
             }
 
+            /// See [`Operator::epilogue`].
+            #[must_use]
+            pub fn epilogue(&self) -> Option<Epilogue> {
+                match self { $(Self::$name(op) => op.epilogue()),+ }
+            }
+
+            /// See [`Operator::with_epilogue`].
+            #[must_use]
+            pub fn with_epilogue(&self, epilogue: Epilogue) -> Option<Self> {
+                match self { $(Self::$name(op) => op.with_epilogue(epilogue)),+ }
+            }
+
+            /// See [`Operator::to_weight`].
+            #[must_use]
+            pub fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
+                match self { $(Self::$name(op) => op.to_weight(operands, result)),+ }
+            }
+
             /// The conformance cases of all operators.
             #[must_use]
             pub fn cases() -> Vec<Case> {
@@ -98,6 +136,19 @@ macro_rules! operators {
             }
         }
     };
+}
+
+impl Op {
+    /// The names by which operators are called in the language; some operators have several.
+    pub fn call_names() -> impl Iterator<Item = &'static str> {
+        Self::CALLS.iter().copied().flatten().map(|&(name, _)| name)
+    }
+
+    /// Builds the operator called `name` from a call in the language; `None` where there is no such operator.
+    pub fn call(name: &str, call: &mut Call<'_>) -> Option<Result<Construction, CallError>> {
+        let (_, constructor) = Self::CALLS.iter().copied().flatten().find(|(known, _)| *known == name)?;
+        Some(constructor(call))
+    }
 }
 
 operators! {

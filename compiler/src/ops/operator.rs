@@ -1,30 +1,56 @@
 //! What an operator is: the trait that each file of this folder implements.
 
+use std::sync::Arc;
+
 use convoke_runtime::{Activation, Tensor};
 
-use super::{Attribute, Attributes, Op};
+use super::{Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op};
 use crate::TensorType;
+use crate::graph::WeightExpr;
 
 /// An operator: attributes, and everything the compiler knows of it.
 pub trait Operator: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
     /// Its name in graphs and in `cnn!`.
     const NAME: &'static str;
 
+    /// The names by which `cnn!` calls it, and what each call makes.
+    const CALLS: &'static [(&'static str, Constructor)] = &[(Self::NAME, Self::call)];
+
+    /// The constants that a call may give without a name, in order.
+    const POSITIONAL: &'static [&'static str] = &[];
+
     /// Its attributes, in a fixed order; one that has its default value may be left out.
     fn attributes(&self) -> Attributes;
+
+    /// The operator whose attributes `arguments` holds.
+    ///
+    /// # Errors
+    /// Says which attribute is missing or of the wrong kind.
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError>;
 
     /// The operator with these attributes: the inverse of [`attributes`](Self::attributes).
     ///
     /// # Errors
     /// Says which attribute is missing, unknown or of the wrong kind.
-    fn from_attributes(attributes: Attributes) -> Result<Self, String>;
+    fn from_attributes(attributes: Attributes) -> Result<Self, CallError> {
+        let mut arguments = Arguments::of_attributes(attributes)?;
+        let op = Self::read(&mut arguments)?;
+        arguments.finish()?;
+        Ok(op)
+    }
 
     /// Builds the operator from a call in `cnn!`, such as `conv(64, kernel: 3, bias: false)`: its attributes, and the
-    /// parameters that it owns, which follow the call's tensors as operands.
+    /// parameters that it owns, which follow the call's tensors as operands. Without a definition of its own, the
+    /// constants are the attributes, and there are no parameters.
     ///
     /// # Errors
     /// Says which argument is missing, unknown or impossible.
-    fn call(call: &mut Call<'_>) -> Result<Construction, CallError>;
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let mut arguments = call.arguments(Self::POSITIONAL)?;
+        let op = Self::read(&mut arguments)?;
+        arguments.finish()?;
+        Ok(Construction::from(op))
+    }
 
     /// The types of its results.
     ///
@@ -46,12 +72,30 @@ pub trait Operator: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
         None
     }
 
+    /// What rides at its end, if anything can.
+    fn epilogue(&self) -> Option<Epilogue> {
+        None
+    }
+
+    /// The operator with another epilogue, or `None` where it cannot carry that one. A residual is its last operand
+    /// and has the type of its result.
+    fn with_epilogue(&self, _epilogue: Epilogue) -> Option<Op> {
+        None
+    }
+
+    /// The operator as an expression over weights, where all `operands` are such; `None` where no
+    /// [`WeightOp`](convoke_runtime::weights::WeightOp) says what it does. `result` is the type of its result.
+    fn to_weight(&self, _operands: &[Arc<WeightExpr>], _result: &TensorType) -> Option<WeightExpr> {
+        None
+    }
+
     /// Its conformance cases.
     fn cases() -> Vec<Case>;
 }
 
 /// Why operands do not fit an operator. The graph adds the names of the node and of the operand's producer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expects {expected}, gets {found}")]
 pub struct TypeError {
     /// The operand to blame, where one is.
     pub operand: Option<usize>,
@@ -61,68 +105,16 @@ pub struct TypeError {
     pub found: String,
 }
 
-/// A call of an operator in `cnn!`: the types of its tensors and its constant arguments.
-#[derive(Debug)]
-pub struct Call<'a> {
-    /// The types of the tensors it is applied to.
-    pub operands: &'a [TensorType],
-    /// Constant arguments without a name, in order.
-    pub positional: Vec<Attribute>,
-    /// Constant arguments with a name, in order.
-    pub named: Vec<(String, Attribute)>,
-}
+impl TypeError {
+    /// Operand `operand` is to blame.
+    #[must_use]
+    pub fn operand(operand: usize, expected: impl Into<String>, found: impl ToString) -> Self {
+        Self { operand: Some(operand), expected: expected.into(), found: found.to_string() }
+    }
 
-/// What a call makes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Construction {
-    /// The operator.
-    pub op: Op,
-    /// Its parameters; the graph names each `PATH.suffix` and appends it to the operands.
-    pub parameters: Vec<ParameterSpec>,
-}
-
-/// A parameter that an operator owns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterSpec {
-    /// The last part of its name: `weight`, `bias`, `running_mean`.
-    pub suffix: &'static str,
-    /// Its type.
-    pub ty: TensorType,
-}
-
-/// What is wrong with a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// The argument at this position, counted from 0.
-    Positional(usize, String),
-    /// The argument of this name.
-    Named(String, String),
-    /// The tensor at this position, counted from 0.
-    Operand(usize, String),
-    /// The call as a whole.
-    Call(String),
-}
-
-/// A conformance case: one operator on operands of given types and ranges.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// Unique in the operator's file.
-    pub name: &'static str,
-    /// The operator.
-    pub op: Op,
-    /// Its operands.
-    pub operands: Vec<CaseOperand>,
-    /// The largest difference from the naive definition that is accepted, relative to the largest expected value.
-    pub tolerance: f32,
-}
-
-/// An operand of a [`Case`]: pseudo-random values, uniform in a range.
-#[derive(Clone, Debug)]
-pub struct CaseOperand {
-    /// Its type.
-    pub ty: TensorType,
-    /// Whether it is a weight, known before the run, or an input.
-    pub weight: bool,
-    /// Its range.
-    pub range: (f32, f32),
+    /// An attribute is to blame, or the operands together.
+    #[must_use]
+    pub fn whole(expected: impl Into<String>, found: impl ToString) -> Self {
+        Self { operand: None, expected: expected.into(), found: found.to_string() }
+    }
 }

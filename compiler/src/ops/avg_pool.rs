@@ -1,0 +1,100 @@
+//! Average pooling: `y[n, c, i, j]` is the mean of channel `c` under the window at row `i`, column `j`. N C H W to
+//! N C H′ W′, with H′ and W′ from [`Window::count`].
+//!
+//! LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", Proc. IEEE 1998,
+//! section II.B (there followed by a scale and an offset).
+
+use convoke_runtime::Tensor;
+
+use super::arguments::FLAG;
+use super::{
+    Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, pool,
+};
+use crate::TensorType;
+
+/// The mean under each window. Pairs are [height, width].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvgPool {
+    /// Taps of a window.
+    pub kernel: [usize; 2],
+    /// Pixels between windows; the kernel's unless given.
+    pub stride: [usize; 2],
+    /// Pixels around the image, top, left, bottom, right; 0 unless given.
+    pub padding: [usize; 4],
+    /// Whether a last window may reach beyond the padding; see [`Window::ceil`].
+    pub ceil_mode: bool,
+    /// Whether padding counts as zeros, or not at all; true unless given, as PyTorch's (ONNX's is false). What a
+    /// window covers beyond the padding never counts.
+    pub count_include_pad: bool,
+}
+
+impl AvgPool {
+    /// Its window.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        let Self { kernel, stride, padding, ceil_mode, .. } = *self;
+        Window { kernel, stride, dilation: [1, 1], padding, ceil: ceil_mode }
+    }
+
+    fn new(Window { kernel, stride, padding, ceil, .. }: Window, count_include_pad: bool) -> Self {
+        Self { kernel, stride, padding, ceil_mode: ceil, count_include_pad }
+    }
+
+    fn read_window(arguments: &mut Arguments, size: Option<[usize; 2]>) -> Result<Self, CallError> {
+        let window = pool::read(arguments)?.read_padding(arguments, size)?;
+        Ok(Self::new(window, arguments.read("count_include_pad", &FLAG)?.unwrap_or(true)))
+    }
+}
+
+impl Operator for AvgPool {
+    const NAME: &'static str = "avg_pool";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
+            .with("kernel", self.kernel)
+            .with("stride", self.stride)
+            .with("padding", self.padding)
+            .with_unless("ceil_mode", self.ceil_mode, false)
+            .with_unless("count_include_pad", self.count_include_pad, true)
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Self::read_window(arguments, None)
+    }
+
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let mut arguments = call.arguments(&["kernel"])?;
+        let op = Self::read_window(&mut arguments, Some(pool::size(call)?))?;
+        arguments.finish()?;
+        Ok(op.into())
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        pool::infer(operands, self.window())
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let window = self.window();
+        let size = [operands[0].shape()[2], operands[0].shape()[3]];
+        pool::evaluate(operands[0], window, |pixels, place| {
+            let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
+            let padded = [0, 1].map(|axis| {
+                let start = place[axis] * window.stride[axis];
+                let end = size[axis] + window.padding[axis] + window.padding[axis + 2];
+                (start + window.kernel[axis]).min(end) - start
+            });
+            sum / if self.count_include_pad { padded[0] * padded[1] } else { pixels.len() } as f64
+        })
+    }
+
+    fn cases() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (shape, window) in pool::windows() {
+            for count_include_pad in [true, false] {
+                let op = Self::new(window, count_include_pad);
+                cases.push(Case::new(format!("{} on {shape:?}", op.attributes()), op).input(shape));
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,128 @@
+//! Batch normalisation with the statistics of training, `y = (x − mean) / √(var + eps) · weight + bias`, channel by
+//! channel.
+//!
+//! Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167, algorithm 2.
+//!
+//! Operands: X of shape N C or N C …, and weight, bias, running mean and running variance of shape C.
+
+use convoke_runtime::{Activation, Tensor};
+
+use super::arguments::FLOAT;
+use super::epilogue::each_activation;
+use super::{
+    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
+};
+use crate::TensorType;
+
+/// `y = (x − mean) / √(var + eps) · weight + bias`, then an activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Added to the variance, so that none is 0; 1e-5 unless given.
+    pub eps: f32,
+    /// An activation; never a residual.
+    pub epilogue: Epilogue,
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self { eps: 1e-5, epilogue: Epilogue::default() }
+    }
+}
+
+/// The parameters, in order: PyTorch's names.
+const PARAMETERS: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+impl Operator for BatchNorm {
+    const NAME: &'static str = "batch_norm";
+
+    fn attributes(&self) -> Attributes {
+        self.epilogue.attributes(Attributes::default().with("eps", self.eps))
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        let eps = arguments.read("eps", &FLOAT)?.unwrap_or(Self::default().eps);
+        Ok(Self { eps, epilogue: Epilogue::read_activation(arguments)? })
+    }
+
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let mut arguments = call.arguments(&[])?;
+        let default = Self::default();
+        let eps = arguments.read("eps", &FLOAT)?.unwrap_or(default.eps);
+        arguments.finish()?;
+        check::operands(&call.types(), &["x"])?;
+        let channels = channels(&call.operands[0])?;
+        let parameters = PARAMETERS.iter().map(|suffix| ParameterSpec::new(suffix, [channels])).collect();
+        Ok(Construction { op: Self { eps, ..default }.into(), parameters })
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &["x", "weight", "bias", "running mean", "running variance"])?;
+        if self.epilogue.residual {
+            return Err(TypeError::whole("an epilogue without residual", "one"));
+        }
+        let channels = channels(operands[0])?;
+        for (i, name) in PARAMETERS.iter().enumerate() {
+            check::shape(operands, i + 1, name, &[channels])?;
+        }
+        Ok(vec![operands[0].clone()])
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let x = operands[0];
+        let [weight, bias, mean, var] = [1, 2, 3, 4].map(|i| operands[i].data());
+        let channels = x.shape()[1];
+        let pixels: usize = x.shape()[2..].iter().product();
+        let mut result = Tensor::zeros(x.shape());
+        for (i, (y, &x)) in result.data_mut().iter_mut().zip(x.data()).enumerate() {
+            let c = i / pixels % channels;
+            let [x, weight, bias, mean, var] = [x, weight[c], bias[c], mean[c], var[c]].map(f64::from);
+            *y = self.epilogue.finish((x - mean) / (var + f64::from(self.eps)).sqrt() * weight + bias);
+        }
+        vec![result]
+    }
+
+    fn epilogue(&self) -> Option<Epilogue> {
+        Some(self.epilogue)
+    }
+
+    fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
+        (!epilogue.residual).then_some(Self { epilogue, ..*self }.into())
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |name: String, op: Self, shape: &[usize]| {
+            let channels = [shape[1]];
+            let case = Case::new(name, op).input(shape).within(-2.0, 2.0).weight(channels).within(0.5, 1.5);
+            case.weight(channels).weight(channels).weight(channels).within(0.25, 2.0).tolerance(2e-6)
+        };
+        let mut cases = Vec::new();
+        const SHAPES: [&[usize]; 8] = [
+            &[1, 3, 5, 5],
+            &[2, 16, 4, 7],
+            &[1, 17, 3, 3],
+            &[1, 8, 1, 1],
+            &[2, 31, 2, 2],
+            &[3, 12],
+            &[2, 16],
+            &[2, 5, 7],
+        ];
+        for shape in SHAPES {
+            cases.push(case(format!("{shape:?}"), Self::default(), shape));
+        }
+        cases.push(case("eps 0.1".to_owned(), Self { eps: 0.1, ..Self::default() }, &[1, 20, 3, 3]));
+        for (name, activation) in each_activation() {
+            if activation != Activation::Identity {
+                let op = Self { epilogue: Epilogue::activation(activation), ..Self::default() };
+                cases.push(case(format!("then {name}"), op, &[1, 18, 3, 5]));
+            }
+        }
+        cases
+    }
+}
+
+fn channels(x: &TensorType) -> Result<usize, TypeError> {
+    match x.shape[..] {
+        [_, channels, ..] => Ok(channels),
+        _ => Err(TypeError::operand(0, "at least 2 dimensions (N C …)", x.rank())),
+    }
+}

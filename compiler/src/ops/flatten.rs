@@ -1,0 +1,74 @@
+//! Flattening: the dimensions from one on become a single one. N C H W with `start_dim` 1 becomes N C·H·W.
+
+use std::sync::Arc;
+
+use convoke_runtime::Tensor;
+use convoke_runtime::weights::WeightOp;
+
+use super::arguments::LENGTH;
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use crate::TensorType;
+use crate::graph::WeightExpr;
+
+/// The elements of the operand, with the dimensions from `start_dim` on as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flatten {
+    /// The first dimension of those that become one; 1 unless given.
+    pub start_dim: usize,
+}
+
+impl Flatten {
+    fn shape(self, shape: &[usize]) -> Vec<usize> {
+        let (kept, flat) = shape.split_at(self.start_dim);
+        kept.iter().copied().chain([flat.iter().product()]).collect()
+    }
+}
+
+impl Operator for Flatten {
+    const NAME: &'static str = "flatten";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default().with_unless("start_dim", self.start_dim, 1)
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self { start_dim: arguments.read("start_dim", &LENGTH)?.unwrap_or(1) })
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &["x"])?;
+        if self.start_dim >= operands[0].rank() {
+            let expected = format!("more than {} dimensions (start_dim)", self.start_dim);
+            return Err(TypeError::operand(0, expected, operands[0].rank()));
+        }
+        check::result(self.shape(&operands[0].shape))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let mut result = Tensor::zeros(&self.shape(operands[0].shape()));
+        result.data_mut().copy_from_slice(operands[0].data());
+        vec![result]
+    }
+
+    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
+        let op = WeightOp::Reshape(result.shape.clone().into());
+        Some(WeightExpr::Apply { op, operands: operands.to_vec(), ty: result.clone() })
+    }
+
+    fn cases() -> Vec<Case> {
+        const TABLE: [(usize, &[usize]); 8] = [
+            (1, &[1, 16, 5, 5]),
+            (1, &[2, 17, 3, 3]),
+            (1, &[2, 32, 1, 1]),
+            (1, &[3, 7]),
+            (1, &[2, 3, 4]),
+            (0, &[2, 3, 4]),
+            (2, &[2, 8, 3, 3]),
+            (3, &[1, 18, 3, 3]),
+        ];
+        let case = |(start_dim, shape): (usize, &[usize])| {
+            Case::new(format!("from {start_dim} of {shape:?}"), Self { start_dim }).input(shape).tolerance(0.0)
+        };
+        TABLE.map(case).into()
+    }
+}

@@ -1,0 +1,39 @@
+//! Global average pooling, `y[n, c, 0, 0] = 1/(H·W) Σ x[n, c, y, x]`: N C H W to N C 1 1.
+//!
+//! Lin, Chen and Yan, "Network In Network", arXiv:1312.4400, section 3.2.
+
+use convoke_runtime::Tensor;
+
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
+use crate::TensorType;
+
+/// The mean of each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalAvgPool;
+
+impl Operator for GlobalAvgPool {
+    const NAME: &'static str = "global_avg_pool";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
+    }
+
+    fn read(_: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self)
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        pool::infer_global(operands)
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        pool::evaluate_global(operands[0], |pixels| {
+            let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
+            sum / pixels.len() as f64
+        })
+    }
+
+    fn cases() -> Vec<Case> {
+        pool::global_cases(Self)
+    }
+}

@@ -1,0 +1,36 @@
+//! Global maximum pooling, `y[n, c, 0, 0] = max x[n, c, y, x]`: N C H W to N C 1 1.
+//!
+//! Oquab, Bottou, Laptev and Sivic, "Is object localization for free?", CVPR 2015, section 3.
+
+use convoke_runtime::Tensor;
+
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
+use crate::TensorType;
+
+/// The maximum of each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalMaxPool;
+
+impl Operator for GlobalMaxPool {
+    const NAME: &'static str = "global_max_pool";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
+    }
+
+    fn read(_: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self)
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        pool::infer_global(operands)
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        pool::evaluate_global(operands[0], |pixels| pixels.iter().copied().fold(f32::NEG_INFINITY, f32::max).into())
+    }
+
+    fn cases() -> Vec<Case> {
+        pool::global_cases(Self).into_iter().map(|case| case.tolerance(0.0)).collect()
+    }
+}

@@ -1,0 +1,164 @@
+//! The linear layer, `y[…, o] = Σᵢ x[…, i] · weight[o, i] + bias[o]`.
+//!
+//! Operands: X of shape N … I, weight O I, bias O where there is one, residual of the result's shape where there is
+//! one. The result has the shape N … O.
+
+use convoke_runtime::Tensor;
+
+use super::arguments::{FLAG, SIZE};
+use super::epilogue::each_activation;
+use super::{
+    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
+};
+use crate::TensorType;
+
+/// `y = act(x · weightᵀ + bias + residual)`, along the last axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Linear {
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// What rides at its end.
+    pub epilogue: Epilogue,
+}
+
+impl Linear {
+    fn operands(&self) -> Vec<&'static str> {
+        let optional = [(self.bias, "bias"), (self.epilogue.residual, "residual")];
+        ["x", "weight"].into_iter().chain(optional.into_iter().filter(|named| named.0).map(|named| named.1)).collect()
+    }
+}
+
+impl Operator for Linear {
+    const NAME: &'static str = "linear";
+
+    fn attributes(&self) -> Attributes {
+        self.epilogue.attributes(Attributes::default().with_unless("bias", self.bias, true))
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        let bias = arguments.read("bias", &FLAG)?.unwrap_or(true);
+        Ok(Self { bias, epilogue: Epilogue::read(arguments)? })
+    }
+
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let mut arguments = call.arguments(&["features"])?;
+        let outputs = arguments.need("features", &SIZE)?;
+        let bias = arguments.read("bias", &FLAG)?.unwrap_or(true);
+        arguments.finish()?;
+        check::operands(&call.types(), &["x"])?;
+        let inputs = features(&call.operands[0])?;
+        let mut parameters = vec![ParameterSpec::new("weight", [outputs, inputs])];
+        if bias {
+            parameters.push(ParameterSpec::new("bias", [outputs]));
+        }
+        Ok(Construction { op: Self { bias, epilogue: Epilogue::default() }.into(), parameters })
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &self.operands())?;
+        let found = features(operands[0])?;
+        let [outputs, inputs] = operands[1].shape[..] else {
+            return Err(TypeError::operand(1, "a weight of 2 dimensions (O I)", operands[1].rank()));
+        };
+        if found != inputs {
+            return Err(TypeError::operand(0, format!("{inputs} input features"), found));
+        }
+        if self.bias {
+            check::shape(operands, 2, "bias", &[outputs])?;
+        }
+        let mut shape = operands[0].shape.clone();
+        shape.pop();
+        shape.push(outputs);
+        if self.epilogue.residual {
+            check::shape(operands, operands.len() - 1, "residual", &shape)?;
+        }
+        check::result(shape)
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let (x, weight) = (operands[0], operands[1].data());
+        let [outputs, inputs] = [0, 1].map(|dim| operands[1].shape()[dim]);
+        let bias = self.bias.then(|| operands[2].data());
+        let residual = self.epilogue.residual.then(|| operands[operands.len() - 1].data());
+        let mut shape = x.shape().to_vec();
+        shape[x.shape().len() - 1] = outputs;
+        let mut result = Tensor::zeros(&shape);
+        for (i, y) in result.data_mut().iter_mut().enumerate() {
+            let (row, o) = (i / outputs, i % outputs);
+            let x = &x.data()[row * inputs..(row + 1) * inputs];
+            let weight = &weight[o * inputs..(o + 1) * inputs];
+            let product: f64 = x.iter().zip(weight).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+            let bias = bias.map_or(0.0, |bias| f64::from(bias[o]));
+            let residual = residual.map_or(0.0, |residual| f64::from(residual[i]));
+            *y = self.epilogue.finish(product + bias + residual);
+        }
+        vec![result]
+    }
+
+    fn macs(&self, operands: &[&TensorType], results: &[TensorType]) -> u64 {
+        let inputs = operands[1].shape[1];
+        (results[0].elements() as u64).saturating_mul(inputs as u64)
+    }
+
+    fn epilogue(&self) -> Option<Epilogue> {
+        Some(self.epilogue)
+    }
+
+    fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
+        Some(Self { epilogue, ..*self }.into())
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |name: String, op: Self, x: &[usize], outputs: usize| {
+            let inputs = x[x.len() - 1];
+            let mut case = Case::new(name, op).input(x).weight([outputs, inputs]).tolerance(1e-5);
+            if op.bias {
+                case = case.weight([outputs]);
+            }
+            if op.epilogue.residual {
+                let mut shape = x.to_vec();
+                shape[x.len() - 1] = outputs;
+                case = case.input(shape);
+            }
+            case
+        };
+        const SHAPES: [(&[usize], usize); 14] = [
+            (&[1, 5], 3),
+            (&[1, 1], 1),
+            (&[1, 16], 16),
+            (&[1, 64], 32),
+            (&[1, 17], 15),
+            (&[1, 63], 33),
+            (&[1, 120], 84),
+            (&[1, 400], 10),
+            (&[2, 16], 17),
+            (&[3, 8], 4),
+            (&[14, 20], 48),
+            (&[15, 12], 31),
+            (&[2, 3, 8], 5),
+            (&[2, 7, 3, 16], 16),
+        ];
+        let plain = Self { bias: true, epilogue: Epilogue::default() };
+        let mut cases = Vec::new();
+        for (x, outputs) in SHAPES {
+            cases.push(case(format!("{x:?} to {outputs}"), plain, x, outputs));
+            let unbiased = Self { bias: false, ..plain };
+            cases.push(case(format!("{x:?} to {outputs} without bias"), unbiased, x, outputs));
+        }
+        for (name, activation) in each_activation() {
+            for residual in [false, true] {
+                let op = Self { epilogue: Epilogue { residual, activation }, ..plain };
+                let prefix = if residual { "residual, " } else { "" };
+                cases.push(case(format!("{prefix}then {name}"), op, &[2, 19], 35));
+            }
+        }
+        cases
+    }
+}
+
+fn features(x: &TensorType) -> Result<usize, TypeError> {
+    match x.shape[..] {
+        [_, .., features] => Ok(features),
+        _ => Err(TypeError::operand(0, "at least 2 dimensions (N … I)", x.rank())),
+    }
+}

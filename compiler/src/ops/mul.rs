@@ -1,0 +1,62 @@
+//! Multiplication, `y = a · b`, of operands whose shapes broadcast as numpy's; a channel scale where B is N C 1 1.
+//!
+//! Hu, Shen and Sun, "Squeeze-and-Excitation Networks", arXiv:1709.01507, section 3.2.
+
+use std::sync::Arc;
+
+use convoke_runtime::Tensor;
+use convoke_runtime::weights::WeightOp;
+
+use super::{
+    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, binary,
+};
+use crate::TensorType;
+use crate::graph::WeightExpr;
+
+/// `y = a · b`, then an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Mul {
+    /// An activation; never a residual.
+    pub epilogue: Epilogue,
+}
+
+impl Operator for Mul {
+    const NAME: &'static str = "mul";
+
+    fn attributes(&self) -> Attributes {
+        self.epilogue.attributes(Attributes::default())
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self { epilogue: Epilogue::read_activation(arguments)? })
+    }
+
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        call.arguments(&[])?.finish()?;
+        Ok(Self::default().into())
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        binary::infer(operands, self.epilogue)
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        binary::evaluate(operands, self.epilogue, |a, b| a * b)
+    }
+
+    fn epilogue(&self) -> Option<Epilogue> {
+        Some(self.epilogue)
+    }
+
+    fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
+        (!epilogue.residual).then_some(Self { epilogue }.into())
+    }
+
+    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
+        binary::to_weight(WeightOp::Mul, self.epilogue, operands, result)
+    }
+
+    fn cases() -> Vec<Case> {
+        binary::cases(|epilogue| Self { epilogue })
+    }
+}

@@ -1,0 +1,116 @@
+//! Reshaping: the same elements, row-major, in another shape.
+
+use std::sync::Arc;
+
+use convoke_runtime::Tensor;
+use convoke_runtime::weights::WeightOp;
+
+use super::arguments::{NEW_SHAPE, SHAPE};
+use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
+use crate::TensorType;
+use crate::graph::WeightExpr;
+
+/// The elements of the operand in another shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reshape {
+    /// The new shape, N included.
+    pub shape: Vec<usize>,
+}
+
+impl Reshape {
+    /// The reshape of a tensor of shape `from` to `to`, where `0` keeps the dimension in that place (so N stays N) and
+    /// one `-1` becomes whatever is left, as in ONNX.
+    ///
+    /// # Errors
+    /// Where `0` stands for no dimension, `-1` stands twice, or the elements cannot be laid out so.
+    pub fn resolve(from: &[usize], to: &[i64]) -> Result<Self, String> {
+        let mut free = None;
+        let mut shape = Vec::with_capacity(to.len());
+        for (place, &dim) in to.iter().enumerate() {
+            shape.push(match dim {
+                0 => match from.get(place) {
+                    Some(&kept) => kept,
+                    None => return Err(format!("0 in place {place} keeps no dimension: there are {}", from.len())),
+                },
+                -1 if free.is_some() => return Err("-1 may stand only once".to_owned()),
+                -1 => {
+                    free = Some(place);
+                    1
+                }
+                dim => usize::try_from(dim).map_err(|_| format!("{dim} in place {place} is no size"))?,
+            });
+        }
+        let product = |shape: &[usize]| shape.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+        let (Some(elements), Some(placed)) = (product(from), product(&shape)) else {
+            return Err(format!("{from:?} or {to:?} has too many elements"));
+        };
+        if let Some(place) = free {
+            match elements.checked_div(placed) {
+                Some(rest) if rest * placed == elements => shape[place] = rest,
+                _ => return Err(format!("{elements} elements of {from:?} do not divide into {to:?}")),
+            }
+        } else if placed != elements {
+            return Err(format!("{elements} elements of {from:?} do not fit {to:?}, which has {placed}"));
+        }
+        Ok(Self { shape })
+    }
+}
+
+impl Operator for Reshape {
+    const NAME: &'static str = "reshape";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default().with("shape", self.shape.as_slice())
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self { shape: arguments.need("shape", &SHAPE)? })
+    }
+
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let mut arguments = call.arguments(&["shape"])?;
+        let shape = arguments.need("shape", &NEW_SHAPE)?;
+        arguments.finish()?;
+        check::operands(&call.types(), &["x"])?;
+        let op = Self::resolve(&call.operands[0].shape, &shape).map_err(|why| CallError::Operand(0, why))?;
+        Ok(op.into())
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &["x"])?;
+        let result = check::result(self.shape.as_slice())?;
+        let (found, expected) = (operands[0].elements(), result[0].elements());
+        if found != expected {
+            return Err(TypeError::operand(0, format!("{expected} elements, to reshape to {:?}", self.shape), found));
+        }
+        Ok(result)
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let mut result = Tensor::zeros(&self.shape);
+        result.data_mut().copy_from_slice(operands[0].data());
+        vec![result]
+    }
+
+    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
+        let op = WeightOp::Reshape(self.shape.clone().into());
+        Some(WeightExpr::Apply { op, operands: operands.to_vec(), ty: result.clone() })
+    }
+
+    fn cases() -> Vec<Case> {
+        const TABLE: [(&[usize], &[usize]); 8] = [
+            (&[1, 16, 5, 5], &[1, 400]),
+            (&[2, 17, 3, 3], &[2, 153]),
+            (&[1, 36], &[1, 4, 3, 3]),
+            (&[2, 32], &[2, 32, 1, 1]),
+            (&[1, 16, 4, 6], &[1, 32, 4, 3]),
+            (&[1, 18, 2, 2], &[1, 2, 9, 2, 2]),
+            (&[6], &[2, 3]),
+            (&[1], &[]),
+        ];
+        let case = |(from, to): (&[usize], &[usize])| {
+            Case::new(format!("{from:?} to {to:?}"), Self { shape: to.to_vec() }).input(from).tolerance(0.0)
+        };
+        TABLE.map(case).into()
+    }
+}

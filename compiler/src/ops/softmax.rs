@@ -1,0 +1,76 @@
+//! Softmax, `yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along one axis.
+//!
+//! Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs", 1990, equation 8.
+
+use convoke_runtime::Tensor;
+
+use super::arguments::AXIS;
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use crate::TensorType;
+
+/// `yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along `axis`; X of any shape, Y of the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// Counted from the last dimension where it is negative; the last unless given.
+    pub axis: i64,
+}
+
+impl Operator for Softmax {
+    const NAME: &'static str = "softmax";
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default().with("axis", self.axis)
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self { axis: arguments.read("axis", &AXIS)?.unwrap_or(-1) })
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &["x"])?;
+        check::axis(self.axis, operands[0].rank())?;
+        Ok(vec![operands[0].clone()])
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let x = operands[0];
+        let shape = x.shape();
+        let axis = check::axis(self.axis, shape.len()).expect("the operands have types that the operator accepts");
+        let stride: usize = shape[axis + 1..].iter().product();
+        let len = shape[axis];
+        let mut result = Tensor::zeros(shape);
+        for start in (0..x.data().len()).filter(|flat| flat / stride % len == 0) {
+            let line = || (0..len).map(|i| start + i * stride);
+            let largest = line().map(|i| x.data()[i]).fold(f32::NEG_INFINITY, f32::max);
+            // A common factor changes nothing, and keeps exp in range.
+            let exp = |i: usize| (f64::from(x.data()[i]) - f64::from(largest)).exp();
+            let sum: f64 = line().map(exp).sum();
+            for i in line() {
+                result.data_mut()[i] = (exp(i) / sum) as f32;
+            }
+        }
+        vec![result]
+    }
+
+    fn cases() -> Vec<Case> {
+        const TABLE: [(i64, &[usize]); 13] = [
+            (-1, &[1, 10]),
+            (-1, &[2, 16]),
+            (-1, &[3, 17]),
+            (-1, &[1, 1000]),
+            (-1, &[5, 1]),
+            (0, &[5, 3]),
+            (0, &[7]),
+            (1, &[2, 17, 3, 3]),
+            (1, &[1, 16, 4, 4]),
+            (2, &[2, 3, 5, 4]),
+            (3, &[1, 3, 5, 15]),
+            (-4, &[2, 3, 2, 2]),
+            (1, &[2, 3, 4]),
+        ];
+        let case = |(axis, shape): (i64, &[usize])| {
+            Case::new(format!("axis {axis} of {shape:?}"), Self { axis }).input(shape).within(-10.0, 10.0)
+        };
+        TABLE.map(case).into()
+    }
+}
