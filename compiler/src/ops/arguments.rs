@@ -64,8 +64,7 @@ impl Arguments {
             return Err(CallError::Positional(positional.len(), known));
         }
         let unnamed = unnamed.into_iter().zip(positional).enumerate();
-        let unnamed =
-            unnamed.map(|(i, (value, &name))| Argument { name: name.to_owned(), position: Some(i), value });
+        let unnamed = unnamed.map(|(i, (value, &name))| Argument { name: name.to_owned(), position: Some(i), value });
         let named = std::mem::take(&mut call.named).into_iter();
         Self::new(unnamed.chain(named.map(|(name, value)| Argument { name, position: None, value })))
     }
@@ -105,9 +104,7 @@ impl Arguments {
             None => {
                 let misspelt = self.given.iter().find(|argument| nearest(&argument.name, [name]).is_some());
                 Err(match misspelt {
-                    Some(argument) => {
-                        argument.error(format!("`{}` is unknown; did you mean `{name}`?", argument.name))
-                    }
+                    Some(argument) => argument.error(format!("`{}` is unknown; did you mean `{name}`?", argument.name)),
                     None => CallError::Call(format!("`{name}` is missing: {}", reader.expects)),
                 })
             }
@@ -241,7 +238,8 @@ mod tests {
     #[test]
     fn reads_each_form() {
         let list = |items: &[i64]| Attribute::List(items.iter().map(|&item| item.into()).collect());
-        let table: [(Attribute, Option<[usize; 2]>, Option<[usize; 4]>); 9] = [
+        type Row = (Attribute, Option<[usize; 2]>, Option<[usize; 4]>);
+        let table: [Row; 9] = [
             (3_i64.into(), Some([3, 3]), Some([3; 4])),
             (0_i64.into(), None, Some([0; 4])),
             ((-1_i64).into(), None, None),
@@ -282,10 +280,7 @@ mod tests {
 
         let mut arguments = named(&[("groops", 3_i64.into())]);
         assert_eq!(arguments.read("groups", &SIZE), Ok(None));
-        assert_eq!(
-            arguments.finish().expect_err("unknown").to_string(),
-            "`groops` is unknown; did you mean `groups`?"
-        );
+        assert_eq!(arguments.finish().expect_err("unknown").to_string(), "`groops` is unknown; did you mean `groups`?");
         let mut arguments = named(&[("size", 3_i64.into())]);
         assert_eq!(arguments.read("groups", &SIZE), Ok(None));
         assert_eq!(arguments.finish().expect_err("unknown").to_string(), "`size` is unknown; known are `groups`");

@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn repeats() {
-        let tensor = Tensor::from_vec([2, 1], vec![1.0, 2.0]).expect("two elements");
+        let tensor = Tensor::from_vec(&[2, 1], vec![1.0, 2.0]).expect("two elements");
         let values: Vec<f32> = repeated(&tensor, &[2, 2, 3]).collect();
         assert_eq!(values, [1., 1., 1., 2., 2., 2., 1., 1., 1., 2., 2., 2.]);
-        let scalar = Tensor::from_vec([], vec![7.0]).expect("one element");
+        let scalar = Tensor::from_vec(&[], vec![7.0]).expect("one element");
         assert_eq!(repeated(&scalar, &[2]).collect::<Vec<f32>>(), [7.0, 7.0]);
     }
 }

@@ -78,9 +78,10 @@ impl Case {
     /// The values of the operands: the same whenever and wherever they are made.
     #[must_use]
     pub fn tensors(&self) -> Vec<Tensor> {
-        let mut state = self.op.name().bytes().chain(self.name.bytes()).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let mut state =
+            self.op.name().bytes().chain(self.name.bytes()).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         self.operands.iter().map(|operand| operand.tensor(&mut state)).collect()
     }
 }
@@ -101,5 +102,73 @@ impl CaseOperand {
             *value = low + (high - low) * unit;
         }
         tensor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operator_has_cases_with_names_of_their_own() {
+        let cases = Op::cases();
+        let mut names = HashSet::new();
+        for case in &cases {
+            assert!(names.insert((case.op.name(), &case.name)), "{} `{}` occurs twice", case.op.name(), case.name);
+        }
+        for operator in Op::NAMES {
+            assert!(cases.iter().any(|case| case.op.name() == *operator), "{operator} has no case");
+        }
+    }
+
+    #[test]
+    fn every_case_survives_as_attributes() {
+        for case in Op::cases() {
+            let attributes = case.op.attributes();
+            let again = Op::from_attributes(case.op.name(), attributes.clone());
+            assert_eq!(again, Ok(case.op), "{attributes}");
+        }
+    }
+
+    #[test]
+    fn every_case_evaluates_to_what_is_inferred() {
+        for case in Op::cases() {
+            let place = format!("{} `{}`", case.op.name(), case.name);
+            let types = case.op.infer(&case.types()).unwrap_or_else(|error| panic!("{place} {error}"));
+            let tensors = case.tensors();
+            let results = case.op.evaluate(&tensors.iter().collect::<Vec<_>>());
+            assert_eq!(results.len(), types.len(), "{place}");
+            for (result, ty) in results.iter().zip(&types) {
+                assert_eq!(result.shape(), ty.shape, "{place}");
+                assert!(result.data().iter().all(|value| value.is_finite()), "{place} is not finite");
+                assert!(ty.elements() < 3 || result.data().iter().any(|value| *value != 0.0), "{place} is all zero");
+            }
+        }
+    }
+
+    #[test]
+    fn every_case_refuses_other_numbers_of_operands() {
+        for case in Op::cases() {
+            let place = format!("{} `{}`", case.op.name(), case.name);
+            assert!(case.op.infer(&[]).is_err(), "{place} accepts nothing");
+            let mut types = case.types();
+            if case.op.name() != "concat" {
+                types.push(types[0]);
+                assert!(case.op.infer(&types).is_err(), "{place} accepts one more");
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_in_range_and_repeat() {
+        let case = Case::new("case", crate::ops::relu::Relu).input([1000]).within(2.0, 3.0).weight([10]);
+        let [a, b] = [case.tensors(), case.tensors()];
+        assert_eq!(a[0].data(), b[0].data());
+        assert!(a[0].data().iter().all(|value| (2.0..=3.0).contains(value)));
+        let mean = a[0].data().iter().sum::<f32>() / 1000.0;
+        assert!((mean - 2.5).abs() < 0.05, "{mean}");
+        assert!(a[1].data().iter().any(|value| *value < 0.0));
     }
 }

@@ -42,12 +42,7 @@ pub(super) fn four(operands: &[&TensorType], operand: usize, letters: &str) -> R
 }
 
 /// An operand has this shape; `of` says of what: `weight`, `bias`.
-pub(super) fn shape(
-    operands: &[&TensorType],
-    operand: usize,
-    of: &str,
-    expected: &[usize],
-) -> Result<(), TypeError> {
+pub(super) fn shape(operands: &[&TensorType], operand: usize, of: &str, expected: &[usize]) -> Result<(), TypeError> {
     let found = &operands[operand].shape;
     if found == expected {
         return Ok(());

@@ -39,7 +39,7 @@ impl Operator for Softmax {
         let stride: usize = shape[axis + 1..].iter().product();
         let len = shape[axis];
         let mut result = Tensor::zeros(shape);
-        for start in (0..x.data().len()).filter(|flat| flat / stride % len == 0) {
+        for start in (0..x.data().len()).filter(|flat| (flat / stride).is_multiple_of(len)) {
             let line = || (0..len).map(|i| start + i * stride);
             let largest = line().map(|i| x.data()[i]).fold(f32::NEG_INFINITY, f32::max);
             // A common factor changes nothing, and keeps exp in range.

@@ -155,6 +155,10 @@ mod tests {
             let (dilation, bits) = (bits % 3 + 1, bits / 3);
             let (before, bits) = (bits % 3, bits / 3);
             let (after, ceil) = (bits % 3, bits / 3 == 1);
+            if after > dilation * (kernel - 1) {
+                // PyTorch refuses that much padding, and its formula then takes off one window of several.
+                continue;
+            }
             let count = window(kernel, stride, dilation, [before, after], ceil).count([1, len]);
             let signed = [len, kernel, stride, dilation, before, after].map(|value| value as i64);
             let [len, kernel, stride, dilation, before, after] = signed;
