@@ -211,7 +211,7 @@ output b = %b
             ("  %é = input", "line 3, column 4: expected the node's name, found `é`"),
             ("%y = relu(%z)", "line 3, column 11: expected a node from above, found `%z`"),
             ("%y = relu(x)", "line 3, column 11: expected `%`, found `x`"),
-            ("%y = rellu(%x)", "line 3, column 6: unknown operator `rellu`"),
+            ("%y = rellu(%x)", "line 3, column 6: unknown operator `rellu`; did you mean `relu`?"),
             ("%y = relu(%x) {a}", "line 3, column 17: expected `=`, found `}`"),
             ("%y = relu(%x) {a = }", "line 3, column 20: expected a number, a word, a string or a list, found `}`"),
             ("%y = relu(%x) : f32[4] from", "line 3, column 28: expected a node's name, found the end of the line"),

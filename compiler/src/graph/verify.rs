@@ -287,7 +287,7 @@ mod tests {
             [
                 "node `x`: type f32[0] has a dimension without elements",
                 "node `a`: type f32[18446744073709551615, 3] has more bytes than there are addresses",
-                "node `a`: result 0 is declared as f32[18446744073709551615, 3], inferred as f32[0]",
+                "node `a`: relu `a` expects dimensions of at least 1, gets f32[0] (from `x`, f32[0])",
                 "node `b`: has 2 results, the operator makes 1",
             ]
         );

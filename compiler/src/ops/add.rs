@@ -52,8 +52,8 @@ impl Operator for Add {
         (!epilogue.residual).then_some(Self { epilogue }.into())
     }
 
-    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
-        binary::to_weight(WeightOp::Add, self.epilogue, operands, result)
+    fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
+        binary::to_weight(WeightOp::Add, self.epilogue, operands)
     }
 
     fn cases() -> Vec<Case> {

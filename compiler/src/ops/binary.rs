@@ -33,13 +33,8 @@ pub(super) fn evaluate(operands: &[&Tensor], epilogue: Epilogue, op: fn(f64, f64
     vec![result]
 }
 
-pub(super) fn to_weight(
-    op: WeightOp,
-    epilogue: Epilogue,
-    operands: &[Arc<WeightExpr>],
-    result: &TensorType,
-) -> Option<WeightExpr> {
-    epilogue.is_none().then(|| WeightExpr::Apply { op, operands: operands.to_vec(), ty: result.clone() })
+pub(super) fn to_weight(op: WeightOp, epilogue: Epilogue, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
+    if epilogue.is_none() { WeightExpr::apply(op, operands.to_vec()).ok() } else { None }
 }
 
 pub(super) fn cases<T: Into<Op>>(make: fn(Epilogue) -> T) -> Vec<Case> {

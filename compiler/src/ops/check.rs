@@ -9,8 +9,11 @@ const MOST_ELEMENTS: usize = isize::MAX as usize / 4;
 /// The operands are as many as they are named, of float32, and neither empty nor beyond all memory.
 pub(super) fn operands(found: &[&TensorType], names: &[&str]) -> Result<(), TypeError> {
     if found.len() != names.len() {
-        let plural = if names.len() == 1 { "" } else { "s" };
-        return Err(TypeError::whole(format!("{} operand{plural} ({})", names.len(), names.join(", ")), found.len()));
+        let expected = match names.len() {
+            1 => "1 operand".to_owned(),
+            count => format!("{count} operands ({})", names.join(", ")),
+        };
+        return Err(TypeError::whole(expected, found.len()));
     }
     found.iter().enumerate().try_for_each(|(i, ty)| tensor(ty).map_err(|error| TypeError { operand: Some(i), ..error }))
 }

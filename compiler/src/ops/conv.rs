@@ -19,7 +19,7 @@ use convoke_runtime::Tensor;
 use super::arguments::{EDGES, FLAG, PAIR, SIZE};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op, Operator, ParameterSpec,
-    TypeError, Window, check,
+    TypeError, Window, check, weighted,
 };
 use crate::TensorType;
 
@@ -58,11 +58,6 @@ impl Conv {
     #[must_use]
     pub fn window(&self, kernel: [usize; 2]) -> Window {
         Window { kernel, stride: self.stride, dilation: self.dilation, padding: self.padding, ceil: false }
-    }
-
-    fn operands(&self) -> Vec<&'static str> {
-        let optional = [(self.bias, "bias"), (self.epilogue.residual, "residual")];
-        ["x", "weight"].into_iter().chain(optional.into_iter().filter(|named| named.0).map(|named| named.1)).collect()
     }
 }
 
@@ -103,7 +98,7 @@ impl Operator for Conv {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &self.operands())?;
+        check::operands(operands, &weighted::operands(self.bias, self.epilogue.residual))?;
         let [n, c, h, w] = check::four(operands, 0, "N C H W")?;
         let [o, per_group, kh, kw] = check::four(operands, 1, "O I Kh Kw")?;
         if self.groups == 0 || o % self.groups != 0 {
@@ -132,8 +127,7 @@ impl Operator for Conv {
         let [o, per_group, kh, kw] = w_shape;
         let window = self.window([kh, kw]);
         let [oh, ow] = window.count([h, w]).expect("the operands have types that the operator accepts");
-        let bias = self.bias.then(|| operands[2].data());
-        let residual = self.epilogue.residual.then(|| operands[operands.len() - 1].data());
+        let added = weighted::added(operands, self.bias, self.epilogue.residual);
         let mut result = Tensor::zeros(&[n, o, oh, ow]);
         for (flat, y) in result.data_mut().iter_mut().enumerate() {
             let (image, o_index, row, column) = (flat / ow / oh / o, flat / ow / oh % o, flat / ow % oh, flat % ow);
@@ -148,16 +142,13 @@ impl Operator for Conv {
                     }
                 }
             }
-            let bias = bias.map_or(0.0, |bias| f64::from(bias[o_index]));
-            let residual = residual.map_or(0.0, |residual| f64::from(residual[flat]));
-            *y = self.epilogue.finish(sum + bias + residual);
+            *y = self.epilogue.finish(sum + added(flat, o_index));
         }
         vec![result]
     }
 
     fn macs(&self, operands: &[&TensorType], results: &[TensorType]) -> u64 {
-        let taps: usize = operands[1].shape[1..].iter().product();
-        (results[0].elements() as u64).saturating_mul(taps as u64)
+        weighted::macs(operands, results)
     }
 
     fn epilogue(&self) -> Option<Epilogue> {

@@ -50,9 +50,10 @@ impl Operator for Flatten {
         vec![result]
     }
 
-    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
-        let op = WeightOp::Reshape(result.shape.clone().into());
-        Some(WeightExpr::Apply { op, operands: operands.to_vec(), ty: result.clone() })
+    fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
+        let [x] = operands else { return None };
+        let shape = self.infer(&[x.ty()]).ok()?.remove(0).shape;
+        WeightExpr::apply(WeightOp::Reshape(shape.into()), operands.to_vec()).ok()
     }
 
     fn cases() -> Vec<Case> {

@@ -9,6 +9,7 @@ use super::arguments::{FLAG, SIZE};
 use super::epilogue::each_activation;
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
+    weighted,
 };
 use crate::TensorType;
 
@@ -19,13 +20,6 @@ pub struct Linear {
     pub bias: bool,
     /// What rides at its end.
     pub epilogue: Epilogue,
-}
-
-impl Linear {
-    fn operands(&self) -> Vec<&'static str> {
-        let optional = [(self.bias, "bias"), (self.epilogue.residual, "residual")];
-        ["x", "weight"].into_iter().chain(optional.into_iter().filter(|named| named.0).map(|named| named.1)).collect()
-    }
 }
 
 impl Operator for Linear {
@@ -55,7 +49,7 @@ impl Operator for Linear {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &self.operands())?;
+        check::operands(operands, &weighted::operands(self.bias, self.epilogue.residual))?;
         let found = features(operands[0])?;
         let [outputs, inputs] = operands[1].shape[..] else {
             return Err(TypeError::operand(1, "a weight of 2 dimensions (O I)", operands[1].rank()));
@@ -78,8 +72,7 @@ impl Operator for Linear {
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
         let (x, weight) = (operands[0], operands[1].data());
         let [outputs, inputs] = [0, 1].map(|dim| operands[1].shape()[dim]);
-        let bias = self.bias.then(|| operands[2].data());
-        let residual = self.epilogue.residual.then(|| operands[operands.len() - 1].data());
+        let added = weighted::added(operands, self.bias, self.epilogue.residual);
         let mut shape = x.shape().to_vec();
         shape[x.shape().len() - 1] = outputs;
         let mut result = Tensor::zeros(&shape);
@@ -88,16 +81,13 @@ impl Operator for Linear {
             let x = &x.data()[row * inputs..(row + 1) * inputs];
             let weight = &weight[o * inputs..(o + 1) * inputs];
             let product: f64 = x.iter().zip(weight).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
-            let bias = bias.map_or(0.0, |bias| f64::from(bias[o]));
-            let residual = residual.map_or(0.0, |residual| f64::from(residual[i]));
-            *y = self.epilogue.finish(product + bias + residual);
+            *y = self.epilogue.finish(product + added(i, o));
         }
         vec![result]
     }
 
     fn macs(&self, operands: &[&TensorType], results: &[TensorType]) -> u64 {
-        let inputs = operands[1].shape[1];
-        (results[0].elements() as u64).saturating_mul(inputs as u64)
+        weighted::macs(operands, results)
     }
 
     fn epilogue(&self) -> Option<Epilogue> {

@@ -15,6 +15,7 @@ pub mod epilogue;
 pub mod hint;
 mod operator;
 mod pool;
+mod weighted;
 mod window;
 
 pub use arguments::{Arguments, Reader};
@@ -74,8 +75,8 @@ macro_rules! operators {
                     return op.map(Self::$name).map_err(|error| error.to_string());
                 })+
                 Err(match hint::nearest(name, Self::NAMES.iter().copied()) {
-                    Some(meant) => format!("operator `{name}` is unknown; did you mean `{meant}`?"),
-                    None => format!("operator `{name}` is unknown"),
+                    Some(meant) => format!("unknown operator `{name}`; did you mean `{meant}`?"),
+                    None => format!("unknown operator `{name}`"),
                 })
             }
 
@@ -123,8 +124,8 @@ macro_rules! operators {
 
             /// See [`Operator::to_weight`].
             #[must_use]
-            pub fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
-                match self { $(Self::$name(op) => op.to_weight(operands, result)),+ }
+            pub fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
+                match self { $(Self::$name(op) => op.to_weight(operands)),+ }
             }
 
             /// The conformance cases of all operators.

@@ -84,8 +84,8 @@ pub trait Operator: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
     }
 
     /// The operator as an expression over weights, where all `operands` are such; `None` where no
-    /// [`WeightOp`](convoke_runtime::weights::WeightOp) says what it does. `result` is the type of its result.
-    fn to_weight(&self, _operands: &[Arc<WeightExpr>], _result: &TensorType) -> Option<WeightExpr> {
+    /// [`WeightOp`](convoke_runtime::weights::WeightOp) says what it does.
+    fn to_weight(&self, _operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         None
     }
 

@@ -92,9 +92,8 @@ impl Operator for Reshape {
         vec![result]
     }
 
-    fn to_weight(&self, operands: &[Arc<WeightExpr>], result: &TensorType) -> Option<WeightExpr> {
-        let op = WeightOp::Reshape(self.shape.clone().into());
-        Some(WeightExpr::Apply { op, operands: operands.to_vec(), ty: result.clone() })
+    fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
+        WeightExpr::apply(WeightOp::Reshape(self.shape.clone().into()), operands.to_vec()).ok()
     }
 
     fn cases() -> Vec<Case> {
