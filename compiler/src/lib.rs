@@ -11,5 +11,6 @@
 pub mod graph;
 pub mod lir;
 pub mod ops;
+pub mod passes;
 
 pub use graph::{DType, Graph, TensorType};

@@ -75,29 +75,26 @@ impl<'g> Editor<'g> {
         origin: &[NodeId],
     ) -> Result<(), GraphError> {
         let op = op.into();
-        let Node { name, kind, types: expected, .. } = self.graph.node(node);
-        if !matches!(kind, NodeKind::Op(_)) {
-            return Err(GraphError::NoOperator { node: name.clone() });
-        }
-        let found = self.graph.infer(name, &op, operands)?;
-        if let Some(output) = (0..expected.len()).find(|&output| expected.get(output) != found.get(output)) {
-            return Err(GraphError::ResultType {
-                node: name.clone(),
-                operator: op.name(),
-                output,
-                expected: expected[output].clone(),
-                found: found.get(output).cloned(),
-            });
-        }
-        self.set_origin(node, origin);
-        let edges: Vec<_> = self.graph.graph.edges_directed(node.0, Incoming).map(|edge| edge.id()).collect();
-        for edge in edges {
-            self.graph.graph.remove_edge(edge);
-        }
-        self.connect(node, operands);
-        let replaced = &mut self.graph.graph[node.0];
-        replaced.kind = NodeKind::Op(op);
-        replaced.types = found;
+        let found = self.graph.infer(&self.graph.node(node).name, &op, operands)?;
+        self.check_replacement(node, op.name(), &found)?;
+        self.replace(node, NodeKind::Op(op), operands, origin);
+        Ok(())
+    }
+
+    /// Puts a weight in the place of an operator, which keeps its name, its users and the type of its result. What
+    /// `origin` lists, and what that came from, becomes its origin.
+    ///
+    /// # Errors
+    /// As for [`replace_op`](Self::replace_op), [`GraphError::ResultType`] and [`GraphError::NoOperator`].
+    pub fn replace_by_weight(
+        &mut self,
+        node: NodeId,
+        expression: WeightExpr,
+        origin: &[NodeId],
+    ) -> Result<(), GraphError> {
+        let found = vec![expression.ty().clone()];
+        self.check_replacement(node, "weight", &found)?;
+        self.replace(node, NodeKind::Weight(expression), &[], origin);
         Ok(())
     }
 
@@ -191,6 +188,39 @@ impl<'g> Editor<'g> {
     /// Sets the origin as a text gives it.
     pub(super) fn set_origin_names(&mut self, node: NodeId, origin: Vec<String>) {
         self.graph.graph[node.0].origin = origin;
+    }
+
+    /// Whether something called `replacement`, with results of types `found`, can take the place of `node`.
+    fn check_replacement(
+        &self,
+        node: NodeId,
+        replacement: &'static str,
+        found: &[TensorType],
+    ) -> Result<(), GraphError> {
+        let Node { name, kind, types: expected, .. } = self.graph.node(node);
+        if !matches!(kind, NodeKind::Op(_)) {
+            return Err(GraphError::NoOperator { node: name.clone() });
+        }
+        match (0..expected.len()).find(|&output| expected.get(output) != found.get(output)) {
+            None => Ok(()),
+            Some(output) => Err(GraphError::ResultType {
+                node: name.clone(),
+                replacement,
+                output,
+                expected: expected[output].clone(),
+                found: found.get(output).cloned(),
+            }),
+        }
+    }
+
+    fn replace(&mut self, node: NodeId, kind: NodeKind, operands: &[Value], origin: &[NodeId]) {
+        self.set_origin(node, origin);
+        let edges: Vec<_> = self.graph.graph.edges_directed(node.0, Incoming).map(|edge| edge.id()).collect();
+        for edge in edges {
+            self.graph.graph.remove_edge(edge);
+        }
+        self.connect(node, operands);
+        self.graph.graph[node.0].kind = kind;
     }
 
     fn unique(&self, name: String) -> String {
@@ -288,7 +318,8 @@ mod tests {
         let w = edit.parameter("w", TensorType::f32([5]));
         let errors = [
             edit.replace_op(a, Relu, &[w], &[a]),
-            edit.replace_op(x, Relu, &[w], &[]),
+            edit.replace_op(x, Relu, &[x.into()], &[]),
+            edit.replace_by_weight(a, WeightExpr::filled([5], 0.0), &[]),
             edit.replace_uses(a.into(), w),
             edit.remove(a),
             edit.remove(b),
@@ -298,7 +329,8 @@ mod tests {
             messages,
             [
                 "node `a` has result 0 of type f32[4]; its replacement `relu` makes f32[5]",
-                "node `x` is no operator, so no operator can take its place",
+                "node `x` is no operator, so nothing can take its place",
+                "node `a` has result 0 of type f32[4]; its replacement `weight` makes f32[5]",
                 "`a` has type f32[4]; `w`, which was to take its place, has f32[5]",
                 "node `a` cannot be removed: node `b` uses it",
                 "node `b` cannot be removed: output `y` uses it",

@@ -28,13 +28,13 @@ pub enum GraphError {
         producer: Option<Box<(String, TensorType)>>,
     },
     /// A node would change the type of a result that others use.
-    #[error("node `{node}` has result {output} of type {expected}; its replacement `{operator}` makes {}",
+    #[error("node `{node}` has result {output} of type {expected}; its replacement `{replacement}` makes {}",
             .found.as_ref().map_or_else(|| "none".to_owned(), TensorType::to_string))]
     ResultType {
         /// The node's name.
         node: String,
-        /// The operator that was to take its place.
-        operator: &'static str,
+        /// The operator that was to take its place, or `weight`.
+        replacement: &'static str,
         /// Which result.
         output: usize,
         /// Its type.
@@ -62,12 +62,15 @@ pub enum GraphError {
         /// One of its users: ``node `relu1` `` or ``output `logits` ``.
         user: String,
     },
-    /// Only operators can be replaced by operators.
-    #[error("node `{node}` is no operator, so no operator can take its place")]
+    /// Only operators can be replaced.
+    #[error("node `{node}` is no operator, so nothing can take its place")]
     NoOperator {
         /// The node's name.
         node: String,
     },
+    /// Shapes do not fit an operation on weights.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
 }
 
 impl GraphError {

@@ -17,6 +17,7 @@
 mod cursor;
 mod edit;
 mod error;
+pub mod evaluate;
 
 mod parse;
 mod print;
@@ -217,6 +218,18 @@ impl Graph {
         users
     }
 
+    /// Whether a result of the node is an output of the network.
+    #[must_use]
+    pub fn is_output(&self, id: NodeId) -> bool {
+        self.outputs.iter().any(|(_, value)| value.node == id)
+    }
+
+    /// Whether exactly one operand of one node is `value`, and no output of the network.
+    #[must_use]
+    pub fn has_single_use(&self, value: Value) -> bool {
+        self.users(value).len() == 1 && self.outputs.iter().all(|(_, output)| *output != value)
+    }
+
     /// All nodes, each after its operands: first the inputs, then operators, the oldest of those that are ready first;
     /// a weight stands just before the first operator that takes it, and those that none takes stand at the end. A node
     /// that is added after another was removed may inherit the age of the removed one.
@@ -311,5 +324,44 @@ impl Graph {
             NodeKind::Input => self.inputs.iter().position(|input| input.0 == index).unwrap_or(self.inputs.len()),
             NodeKind::Weight(_) | NodeKind::Op(_) => self.inputs.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_follows_operands_then_age() {
+        let text = "graph g\n%unused = parameter : f32[4]\n%b = input : f32[1, 4]\n%a = input : f32[1, 4]\n\
+            %w = parameter : f32[4, 4]\n%first = linear(%a, %w) {bias = false}\n%second = relu(%b)\n\
+            %join = add(%second, %first)\noutput join = %join";
+        let mut graph: Graph = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let names = |graph: &Graph| -> Vec<String> {
+            graph.order().into_iter().map(|id| graph.node(id).name.clone()).collect()
+        };
+        assert_eq!(names(&graph), ["b", "a", "w", "first", "second", "join", "unused"]);
+        // What takes the place of a removed node takes its age.
+        let [first, join] = ["first", "join"].map(|name| graph.find(name).expect("it is there"));
+        let mut edit = graph.edit();
+        let late = edit.op("late", crate::ops::relu::Relu, &[first.into()]).expect("fits");
+        let second = edit.graph().find("second").expect("it is there");
+        edit.replace_op(join, crate::ops::add::Add::default(), &[late.into(), first.into()], &[]).expect("fits");
+        edit.remove(second).expect("unused");
+        edit.op("new", crate::ops::relu::Relu, &[first.into()]).expect("fits");
+        assert_eq!(names(&graph), ["b", "a", "w", "first", "new", "late", "join", "unused"]);
+    }
+
+    #[test]
+    fn counts() {
+        let text = "graph g\n%x = input : f32[1, 3, 8, 8]\n%conv.weight = parameter : f32[4, 3, 3, 3]\n\
+            %conv = conv(%x, %conv.weight) {bias = false}\n%again = conv(%x, %conv.weight) {bias = false}\n\
+            %flatten = flatten(%again)\n%fc.weight = parameter : f32[10, 144]\n%fc.bias = parameter : f32[10]\n\
+            %fc = linear(%flatten, %fc.weight, %fc.bias)\noutput a = %conv\noutput b = %fc";
+        let graph: Graph = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(graph.macs(), 2 * (4 * 3 * 9 * 36) + 1440);
+        assert_eq!(graph.parameter_count(), 108 + 1440 + 10);
+        let names: Vec<_> = graph.parameters().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["conv.weight", "fc.weight", "fc.bias"]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use convoke_runtime::weights::{WeightError, WeightOp};
 
 use super::TensorType;
+use super::cursor::MAX_DEPTH;
 
 /// A tensor known before the network runs. Passes that change weights (folding, packing, factorising) wrap
 /// expressions; the runtime evaluates them once, when parameters are loaded.
@@ -92,6 +93,25 @@ impl WeightExpr {
                 values.iter().all(|&value| value == first).then_some(first)
             }
             Self::Parameter { .. } | Self::Apply { .. } => None,
+        }
+    }
+
+    /// Whether it is small enough to be part of another: its text parses again, and evaluation is quick although what
+    /// is shared is evaluated at each use.
+    #[must_use]
+    pub fn is_moderate(&self) -> bool {
+        self.measure(MAX_DEPTH / 2, &mut 1024)
+    }
+
+    /// Whether it is at most `depth` deep and has at most `size` operations, of which it takes its own.
+    fn measure(&self, depth: usize, size: &mut usize) -> bool {
+        match self {
+            Self::Parameter { .. } | Self::Literal { .. } => true,
+            Self::Apply { operands, .. } => {
+                let fits = depth > 0 && *size > 0;
+                *size = size.saturating_sub(1);
+                fits && operands.iter().all(|operand| operand.measure(depth - 1, size))
+            }
         }
     }
 

@@ -1,0 +1,127 @@
+//! Filetests of the passes: `filetests/passes/NAME/*.txt`, and `filetests/passes/pipeline` for all of them in turn.
+//!
+//! A file holds a graph, and below the line `; after` what the pass makes of it, or the line `; unchanged` where it
+//! declines. `CONVOKE_BLESS=1` writes what stands below. Both graphs are evaluated on the same pseudo-random tensors.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use convoke_compiler::Graph;
+use convoke_compiler::graph::evaluate::evaluate;
+use convoke_compiler::passes::{Pass, passes, run_pass, run_pipeline};
+use convoke_runtime::{Parameters, Tensor};
+
+/// The largest difference between the results before and after, relative to the largest result.
+const TOLERANCE: f32 = 1e-5;
+
+#[test]
+fn each_pass_does_what_its_files_say() {
+    let mut failures = Vec::new();
+    for pass in passes() {
+        let outcomes: Vec<_> = files(pass.name).iter().map(|file| check(file, &run_twice(pass))).collect();
+        for (changes, words) in [(true, "applies"), (false, "declines")] {
+            if !outcomes.contains(&Ok(changes)) {
+                failures.push(format!("no filetest shows where {} {words}", pass.name));
+            }
+        }
+        failures.extend(outcomes.into_iter().filter_map(Result::err));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn the_pipeline_does_what_its_files_say() {
+    let run = |graph: &mut Graph| {
+        let before = graph.to_string();
+        run_pipeline(graph, true).map_err(|error| error.to_string())?;
+        Ok(graph.to_string() != before)
+    };
+    let files = files("pipeline");
+    assert!(!files.is_empty(), "no files");
+    let failures: Vec<_> = files.iter().filter_map(|file| check(file, &run).err()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Runs the pass, and again, which must change nothing.
+fn run_twice(pass: Pass) -> impl Fn(&mut Graph) -> Result<bool, String> {
+    move |graph| {
+        let mut run = || run_pass(&pass, graph, true).map_err(|error| error.to_string());
+        let changed = run()?;
+        if run()? { Err("a second run changes the graph again".to_owned()) } else { Ok(changed) }
+    }
+}
+
+fn files(name: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests/passes").join(name);
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "txt")).collect();
+    files.sort();
+    files
+}
+
+/// Runs one filetest; says whether the graph changed.
+fn check(file: &Path, run: &dyn Fn(&mut Graph) -> Result<bool, String>) -> Result<bool, String> {
+    let fail = |message: String| format!("{}: {message}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+    let end = ["\n; after", "\n; unchanged"].iter().find_map(|line| text.find(line));
+    let input = text[..end.unwrap_or(text.len())].trim_end();
+    let before: Graph = input.parse().map_err(|error| fail(format!("{error}")))?;
+    let mut after = before.clone();
+    let changed = run(&mut after).map_err(fail)?;
+    if changed != (after.to_string() != before.to_string()) {
+        return Err(fail(format!("the pass says that it changes {}", if changed { "something" } else { "nothing" })));
+    }
+    compare(&before, &after).map_err(fail)?;
+    let reparsed: Graph = after.to_string().parse().map_err(|error| fail(format!("{error}")))?;
+    if reparsed.to_string() != after.to_string() {
+        return Err(fail(format!("the result\n{after}\nparses as\n{reparsed}")));
+    }
+    let outcome = if changed { format!("after\n{after}") } else { "unchanged\n".to_owned() };
+    let expected = format!("{input}\n\n; {outcome}");
+    if std::env::var_os("CONVOKE_BLESS").is_some() {
+        fs::write(file, &expected).map_err(|error| fail(error.to_string()))?;
+    } else if text != expected {
+        return Err(fail(format!("expected\n{text}\nfound\n{expected}\nCONVOKE_BLESS=1 accepts it")));
+    }
+    Ok(changed)
+}
+
+/// Evaluates both graphs on the same tensors.
+fn compare(before: &Graph, after: &Graph) -> Result<(), String> {
+    let inputs = (1..).zip(before.inputs());
+    let inputs: Vec<_> = inputs.map(|(seed, &id)| random(&before.type_of(id.into()).shape, -2.0..2.0, seed)).collect();
+    let parameters = (100..).zip(before.parameters()).map(|(seed, (name, ty))| {
+        // A variance is positive.
+        let range = if name.ends_with("var") { 0.25..2.0 } else { -2.0..2.0 };
+        (name, random(&ty.shape, range, seed))
+    });
+    let parameters = Parameters::from_tensors(parameters);
+    let results = |graph| evaluate(graph, &inputs, &parameters).map_err(|error| error.to_string());
+    let (before_results, after_results) = (results(before)?, results(after)?);
+    for ((name, _), (expected, found)) in before.outputs().iter().zip(before_results.iter().zip(&after_results)) {
+        if expected.shape() != found.shape() {
+            return Err(format!("output `{name}` had shape {:?} and has {:?}", expected.shape(), found.shape()));
+        }
+        let largest = expected.data().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let differs = expected.data().iter().zip(found.data()).find(|(a, b)| !((*a - *b).abs() <= TOLERANCE * largest));
+        if let Some((a, b)) = differs {
+            return Err(format!("output `{name}` was {a} somewhere and is {b}; its largest value is {largest}"));
+        }
+    }
+    Ok(())
+}
+
+/// Uniform values from the generator xorshift64* (Vigna 2016).
+fn random(shape: &[usize], range: Range<f32>, seed: u64) -> Tensor {
+    let mut tensor = Tensor::zeros(shape);
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for value in tensor.data_mut() {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        let unit = (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / 16_777_216.0;
+        *value = range.start + (range.end - range.start) * unit;
+    }
+    tensor
+}
