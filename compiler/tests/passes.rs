@@ -104,7 +104,8 @@ fn compare(before: &Graph, after: &Graph) -> Result<(), String> {
             return Err(format!("output `{name}` had shape {:?} and has {:?}", expected.shape(), found.shape()));
         }
         let largest = expected.data().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let differs = expected.data().iter().zip(found.data()).find(|(a, b)| !((*a - *b).abs() <= TOLERANCE * largest));
+        let mut pairs = expected.data().iter().zip(found.data());
+        let differs = pairs.find(|(a, b)| (*a - *b).abs() > TOLERANCE * largest || a.is_nan() != b.is_nan());
         if let Some((a, b)) = differs {
             return Err(format!("output `{name}` was {a} somewhere and is {b}; its largest value is {largest}"));
         }

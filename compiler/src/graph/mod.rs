@@ -1,6 +1,6 @@
 //! The graph: what a network computes, before any decision on how.
 //!
-//! A petgraph [`StableDiGraph`](petgraph::stable_graph::StableDiGraph) whose nodes are inputs, weights and operators
+//! A petgraph [`StableDiGraph`] whose nodes are inputs, weights and operators
 //! and whose edges are operands. It is changed through [`Editor`] only, which keeps names unique, infers every type,
 //! and remembers which nodes a fused node came from.
 //!

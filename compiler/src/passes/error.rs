@@ -15,7 +15,7 @@ pub enum PassError {
         /// The pass.
         pass: &'static str,
         /// Why the edit was refused.
-        error: GraphError,
+        error: Box<GraphError>,
     },
     /// A pass left a graph that is not valid.
     #[error("pass {pass} broke the graph: {faults}")]

@@ -81,7 +81,7 @@ pub fn run_step(step: &Step, graph: &mut Graph, verify: bool) -> Result<bool, Pa
 /// # Errors
 /// As for [`run_pipeline`].
 pub fn run_pass(pass: &Pass, graph: &mut Graph, verify: bool) -> Result<bool, PassError> {
-    let changed = (pass.run)(graph).map_err(|error| PassError::Graph { pass: pass.name, error })?;
+    let changed = (pass.run)(graph).map_err(|error| PassError::Graph { pass: pass.name, error: Box::new(error) })?;
     if verify && changed {
         graph.verify().map_err(|faults| PassError::Faults { pass: pass.name, faults })?;
     }
