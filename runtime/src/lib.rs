@@ -13,6 +13,7 @@ mod tensor;
 pub mod activation;
 pub mod isa;
 pub mod kernels;
+pub mod lanes;
 pub mod network;
 pub mod parameters;
 pub mod threads;

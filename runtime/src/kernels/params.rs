@@ -63,6 +63,8 @@ pub enum Field {
 trait Word: Sized {
     fn put(&self, name: &'static str, out: &mut Vec<(String, Field)>);
     fn get(name: &'static str, find: &dyn Fn(&str) -> Option<Field>) -> Result<Self, String>;
+    /// The value as Rust, with paths from the runtime's root.
+    fn rust(&self) -> String;
 }
 
 impl Word for u32 {
@@ -76,6 +78,9 @@ impl Word for u32 {
             None => Err(format!("`{name}` is missing")),
         }
     }
+    fn rust(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Word for f32 {
@@ -88,6 +93,9 @@ impl Word for f32 {
             Some(Field::U32(_)) => Err(format!("`{name}` expects a number with a decimal point")),
             None => Err(format!("`{name}` is missing")),
         }
+    }
+    fn rust(&self) -> String {
+        if self.is_finite() { format!("{self:?}") } else { format!("f32::from_bits({})", self.to_bits()) }
     }
 }
 
@@ -104,6 +112,10 @@ impl Word for ActivationCode {
             beta: f32::get("beta", find)?,
         };
         code.decode().map(|_| code).ok_or_else(|| format!("`activation` {} is unknown", code.kind))
+    }
+    fn rust(&self) -> String {
+        let [alpha, beta] = [self.alpha.rust(), self.beta.rust()];
+        format!("activation::ActivationCode {{ kind: {}, alpha: {alpha}, beta: {beta} }}", self.kind)
     }
 }
 
@@ -123,6 +135,10 @@ macro_rules! word_enum {
                     $($code => Ok(Self::$variant),)+
                     other => Err(format!("`{name}` {other} is unknown")),
                 }
+            }
+            fn rust(&self) -> String {
+                match self { $(Self::$variant => concat!("kernels::", stringify!($name), "::", stringify!($variant))),+ }
+                    .to_owned()
             }
         }
     };
@@ -203,7 +219,18 @@ macro_rules! families {
                 match self { $(Self::$name(_) => Family::$name),+ }
             }
 
-            /// The fields in order, for printing and for generated Rust.
+            /// The parameter struct as a Rust expression, with paths from the runtime's root, for generated Rust.
+            #[must_use]
+            pub fn rust(&self) -> String {
+                match self {
+                    $(Self::$name(params) => {
+                        let fields = [$(format!("{}: {}", stringify!($field), Word::rust(&params.$field))),+];
+                        format!("kernels::{} {{ {} }}", stringify!($name), fields.join(", "))
+                    })+
+                }
+            }
+
+            /// The fields in order, for printing and for constant data.
             #[must_use]
             pub fn fields(&self) -> Vec<(String, Field)> {
                 let mut out = Vec::new();

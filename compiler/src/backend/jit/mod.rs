@@ -1,0 +1,186 @@
+//! Machine code in this process, through Cranelift.
+//!
+//! ```text
+//! lir::Program ─► emit: Cranelift IR ─► exec: code in memory, a Network ─► Model
+//! ```
+//!
+//! Convolution's inner loops are the runtime's microkernels, which the code calls; what has no kernel becomes 128-bit
+//! vector code, Cranelift's full width. The verifier of the LIR runs first: that all accesses are in bounds, which it
+//! proves, is what makes the code safe to run.
+
+mod arith;
+mod calls;
+mod emit;
+mod exec;
+
+use convoke_runtime::Isa;
+use convoke_runtime::network::{Arg, Network, NetworkParts, Space, Step, StepFn, WeightBuffer};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_module::ModuleError;
+
+use self::emit::Emitter;
+use self::exec::Code;
+use crate::lir::{self, Kernel, Place, Program, Stmt};
+
+/// Why a program could not be compiled to machine code.
+#[derive(Debug, thiserror::Error)]
+pub enum JitError {
+    /// The program is for another machine.
+    #[error("machine code for `{program}` needs {needs}, which this processor does not have; it has {has}")]
+    Isa {
+        /// The program.
+        program: String,
+        /// The instruction set of its kernels.
+        needs: Isa,
+        /// The most capable set of this machine.
+        has: Isa,
+    },
+    /// Cranelift does not support this machine.
+    #[error("machine code for `{program}`: {message}")]
+    Host {
+        /// The program.
+        program: String,
+        /// What is missing.
+        message: String,
+    },
+    /// Cranelift refused a function: a fault of Convoke.
+    #[error("machine code for function `{function}` of `{program}`: {message}")]
+    Function {
+        /// The program.
+        program: String,
+        /// The function.
+        function: String,
+        /// What Cranelift says.
+        message: String,
+    },
+    /// There is no memory for the code.
+    #[error("machine code for `{program}`: no executable memory: {message}")]
+    Memory {
+        /// The program.
+        program: String,
+        /// What the operating system says.
+        message: String,
+    },
+}
+
+/// A program as machine code. Models made of it share the code, which lives as long as one of them.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    network: Network,
+}
+
+impl Compiled {
+    /// The network; clones share the code.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
+
+/// Compiles `program`, having verified it.
+///
+/// # Errors
+/// If the program has faults, this machine lacks what its kernels need, or there is no memory for the code.
+pub fn compile(program: &Program) -> Result<Compiled, JitError> {
+    let mut code = reserve(program)?;
+    let mut emitter = Emitter::new(code.module()).map_err(|error| memory(program, error))?;
+    let define = |function| emitter.define(function).map_err(|error| refused(program, function, error));
+    let functions = program.functions.iter().map(define).collect::<Result<Vec<_>, _>>()?;
+    emitter.finish().map_err(|error| memory(program, error))?;
+    let network = code.finish(program, &functions).map_err(|error| memory(program, error))?;
+    Ok(Compiled { network })
+}
+
+/// Cranelift's IR of all functions of `program`, before Cranelift's passes.
+///
+/// # Errors
+/// Those of [`compile`].
+pub fn clif(program: &Program) -> Result<String, JitError> {
+    let mut code = reserve(program)?;
+    let mut emitter = Emitter::new(code.module()).map_err(|error| memory(program, error))?;
+    let print = |function| emitter.print(function).map_err(|error| refused(program, function, error));
+    Ok(program.functions.iter().map(print).collect::<Result<Vec<_>, _>>()?.join("\n"))
+}
+
+/// Verifies `program`, and reserves memory for its code.
+fn reserve(program: &Program) -> Result<Code, JitError> {
+    if !program.isa.available() {
+        return Err(JitError::Isa { program: program.name.clone(), needs: program.isa, has: Isa::detect() });
+    }
+    let isa = target(program.isa).map_err(|message| JitError::Host { program: program.name.clone(), message })?;
+    let kernels = program.functions.iter().flat_map(|function| kernels(&function.body));
+    Code::reserve(isa, kernels).map_err(|message| JitError::Memory { program: program.name.clone(), message })
+}
+
+/// The machine to compile for: this one, or for portable programs the least of its architecture.
+fn target(isa: Isa) -> Result<OwnedTargetIsa, String> {
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ("enable_probestack", "false"),
+        ("unwind_info", "false"),
+        ("use_colocated_libcalls", "false"),
+        ("is_pic", "false"),
+    ] {
+        flags.set(name, value).map_err(|error| error.to_string())?;
+    }
+    let builder = cranelift_native::builder_with_options(isa != Isa::Scalar)?;
+    builder.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())
+}
+
+/// The kernels that `statements` call, as often as they do.
+fn kernels(statements: &[Stmt]) -> Vec<Kernel> {
+    let called = |statement: &Stmt| match statement {
+        Stmt::For { body, .. } => kernels(body),
+        Stmt::Call { kernel, .. } => vec![*kernel],
+        Stmt::Set { .. } | Stmt::Store { .. } => vec![],
+    };
+    statements.iter().flat_map(called).collect()
+}
+
+/// `program` with `functions` as the code of its functions.
+fn parts(program: &Program, functions: &[StepFn]) -> NetworkParts {
+    let weights = program.buffers.iter().filter_map(|buffer| match &buffer.place {
+        Place::Weights { offset, expression } => {
+            Some(WeightBuffer { offset: *offset, len: buffer.len, expression: expression.clone().into() })
+        }
+        Place::Arena(_) | Place::Input(_) | Place::Output(_) => None,
+    });
+    let arg = |arg: &lir::Arg| {
+        let (space, start) = match program.buffers[arg.buffer.0 as usize].place {
+            Place::Arena(offset) => (Space::Arena, offset),
+            Place::Weights { offset, .. } => (Space::Weights, offset),
+            Place::Input(index) => (Space::Input(index), 0),
+            Place::Output(index) => (Space::Output(index), 0),
+        };
+        Arg { space, offset: start + arg.offset }
+    };
+    let step = |step: &lir::Step| Step {
+        name: step.name.clone().into(),
+        function: functions[step.function as usize],
+        args: step.args.iter().map(arg).collect(),
+        threads: step.threads,
+    };
+    NetworkParts {
+        name: program.name.clone().into(),
+        isa: program.isa,
+        inputs: program.inputs.clone().into(),
+        outputs: program.outputs.clone().into(),
+        parameters: program.parameters.clone().into(),
+        weights: weights.collect(),
+        weights_len: program.weights_len,
+        arena_len: program.arena_len,
+        steps: program.steps.iter().map(step).collect(),
+    }
+}
+
+fn refused(program: &Program, function: &lir::Function, error: ModuleError) -> JitError {
+    let message = error.to_string();
+    JitError::Function { program: program.name.clone(), function: function.name.clone(), message }
+}
+
+fn memory(program: &Program, error: ModuleError) -> JitError {
+    JitError::Memory { program: program.name.clone(), message: error.to_string() }
+}
