@@ -8,6 +8,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod backend;
 pub mod graph;
 pub mod lir;
 pub mod ops;

@@ -13,8 +13,10 @@ mod calls;
 mod emit;
 mod exec;
 
-use convoke_runtime::Isa;
+use std::sync::Arc;
+
 use convoke_runtime::network::{Arg, Network, NetworkParts, Space, Step, StepFn, WeightBuffer};
+use convoke_runtime::{Isa, LoadError, Model, Parameters};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_module::ModuleError;
@@ -67,14 +69,22 @@ pub enum JitError {
 /// A program as machine code. Models made of it share the code, which lives as long as one of them.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    network: Network,
+    network: Arc<Network>,
 }
 
 impl Compiled {
-    /// The network; clones share the code.
+    /// The network, which owns the code.
     #[must_use]
-    pub fn network(&self) -> &Network {
+    pub const fn network(&self) -> &Arc<Network> {
         &self.network
+    }
+
+    /// A model with these parameters; see [`Model::new`].
+    ///
+    /// # Errors
+    /// If the parameters are not those of the network.
+    pub fn model(&self, parameters: &Parameters) -> Result<Model, LoadError> {
+        Model::new(Arc::clone(&self.network), parameters)
     }
 }
 
@@ -89,7 +99,7 @@ pub fn compile(program: &Program) -> Result<Compiled, JitError> {
     let functions = program.functions.iter().map(define).collect::<Result<Vec<_>, _>>()?;
     emitter.finish().map_err(|error| memory(program, error))?;
     let network = code.finish(program, &functions).map_err(|error| memory(program, error))?;
-    Ok(Compiled { network })
+    Ok(Compiled { network: Arc::new(network) })
 }
 
 /// Cranelift's IR of all functions of `program`, before Cranelift's passes.
