@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use convoke_runtime::kernels::{Field, Params};
 use cranelift_codegen::ir::{self, AbiParam, FuncRef, GlobalValue, Signature, Type};
-use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module, ModuleResult};
+use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module, ModuleError};
 
 use crate::lir::Kernel;
 
@@ -18,33 +18,30 @@ pub(super) struct Calls<'m, M> {
 }
 
 impl<'m, M: Module> Calls<'m, M> {
-    /// No calls yet.
-    pub(super) fn new(module: &'m mut M) -> ModuleResult<Self> {
+    /// Declares the kernels and the data object.
+    pub(super) fn new(module: &'m mut M, kernels: &[Kernel]) -> Result<Self, Box<ModuleError>> {
         let data = module.declare_anonymous_data(false, false)?;
         let pointer = module.target_config().pointer_type();
-        Ok(Self { module, pointer, kernels: HashMap::new(), data, bytes: Vec::new() })
+        let signature = signature(module, &[pointer; 2]);
+        let declare = |kernel: &Kernel| {
+            let id = module.declare_function(&kernel_symbol(*kernel), Linkage::Import, &signature)?;
+            Ok((kernel.0.name, id))
+        };
+        let kernels = kernels.iter().map(declare).collect::<Result<_, Box<ModuleError>>>()?;
+        Ok(Self { module, pointer, kernels, data, bytes: Vec::new() })
     }
 
     /// Defines the data object.
-    pub(super) fn finish(self) -> ModuleResult<()> {
+    pub(super) fn finish(self) -> Result<(), Box<ModuleError>> {
         let mut data = DataDescription::new();
         data.define(self.bytes.into_boxed_slice());
         data.set_align(align_of::<u32>() as u64);
-        self.module.define_data(self.data, &data)
+        Ok(self.module.define_data(self.data, &data)?)
     }
 
     /// A kernel, as something that `function` can call.
-    pub(super) fn callee(&mut self, kernel: Kernel, function: &mut ir::Function) -> ModuleResult<FuncRef> {
-        let id = match self.kernels.get(kernel.0.name) {
-            Some(id) => *id,
-            None => {
-                let signature = signature(self.module, &[self.pointer; 2]);
-                let id = self.module.declare_function(&kernel_symbol(kernel), Linkage::Import, &signature)?;
-                self.kernels.insert(kernel.0.name, id);
-                id
-            }
-        };
-        Ok(self.module.declare_func_in_func(id, function))
+    pub(super) fn callee(&mut self, kernel: Kernel, function: &mut ir::Function) -> FuncRef {
+        self.module.declare_func_in_func(self.kernels[kernel.0.name], function)
     }
 
     /// The data object, as something that `function` can refer to.

@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{
     FuncRef, GlobalValue, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use cranelift_module::{FuncId, Linkage, Module, ModuleResult};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError};
 
 use super::arith::{self, Piece, pieces};
 use super::calls::{Calls, signature};
@@ -35,14 +35,15 @@ pub(super) struct Emitter<'m, M: Module> {
 }
 
 impl<'m, M: Module> Emitter<'m, M> {
-    /// An emitter of functions into `module`.
-    pub(super) fn new(module: &'m mut M) -> ModuleResult<Self> {
-        Ok(Self { context: module.make_context(), builder: FunctionBuilderContext::new(), calls: Calls::new(module)? })
+    /// An emitter into `module` of functions that call `kernels`.
+    pub(super) fn new(module: &'m mut M, kernels: &[Kernel]) -> Result<Self, Box<ModuleError>> {
+        let (context, builder) = (module.make_context(), FunctionBuilderContext::new());
+        Ok(Self { context, builder, calls: Calls::new(module, kernels)? })
     }
 
     /// Compiles one function, which [`lir::verify`](crate::lir::verify) has accepted.
-    pub(super) fn define(&mut self, function: &Function) -> ModuleResult<FuncId> {
-        self.build(function)?;
+    pub(super) fn define(&mut self, function: &Function) -> Result<FuncId, Box<ModuleError>> {
+        self.build(function);
         let module = &mut *self.calls.module;
         let id = module.declare_function(&function.name, Linkage::Local, &self.context.func.signature)?;
         module.define_function(id, &mut self.context)?;
@@ -51,19 +52,19 @@ impl<'m, M: Module> Emitter<'m, M> {
     }
 
     /// One function as text, before Cranelift's passes.
-    pub(super) fn print(&mut self, function: &Function) -> ModuleResult<String> {
-        self.build(function)?;
+    pub(super) fn print(&mut self, function: &Function) -> String {
+        self.build(function);
         let text = format!("; {}\n{}", function.name, self.context.func.display());
         self.calls.module.clear_context(&mut self.context);
-        Ok(text)
+        text
     }
 
     /// Defines what all functions share; to be called once, after the last function.
-    pub(super) fn finish(self) -> ModuleResult<()> {
+    pub(super) fn finish(self) -> Result<(), Box<ModuleError>> {
         self.calls.finish()
     }
 
-    fn build(&mut self, function: &Function) -> ModuleResult<()> {
+    fn build(&mut self, function: &Function) {
         let pointer = self.calls.pointer;
         let config = self.calls.module.target_config();
         self.context.func.signature = signature(self.calls.module, &[pointer, I32, I32]);
@@ -91,10 +92,9 @@ impl<'m, M: Module> Emitter<'m, M> {
             constants: None,
             calls: &mut self.calls,
         };
-        body.statements(&function.body)?;
+        body.statements(&function.body);
         body.builder.ins().return_(&[]);
         body.builder.finalize(config);
-        Ok(())
     }
 }
 
@@ -120,22 +120,22 @@ struct Body<'a, 'm, M: Module> {
 }
 
 impl<M: Module> Body<'_, '_, M> {
-    fn statements(&mut self, statements: &[Stmt]) -> ModuleResult<()> {
+    fn statements(&mut self, statements: &[Stmt]) {
         for statement in statements {
             match statement {
                 Stmt::For { var, extent, parallel, body } => match (extent, parallel) {
                     (_, true) => {
                         let (first, end) = self.share(*extent);
-                        self.repeat(*var, Some(first), end, body)?;
+                        self.repeat(*var, Some(first), end, body);
                     }
                     (0, false) => {}
                     (1, false) => {
                         self.variables[var.0 as usize] = self.builder.ins().iconst(I64, 0);
-                        self.statements(body)?;
+                        self.statements(body);
                     }
                     (_, false) => {
                         let end = self.builder.ins().iconst(I64, i64::from(*extent));
-                        self.repeat(*var, None, end, body)?;
+                        self.repeat(*var, None, end, body);
                     }
                 },
                 Stmt::Set { reg, value } => self.set(*reg, value),
@@ -146,10 +146,9 @@ impl<M: Module> Body<'_, '_, M> {
                         self.builder.ins().store(ELEMENTS, value, base, offset + byte(piece));
                     }
                 }
-                Stmt::Call { kernel, params, args } => self.call(*kernel, params, args)?,
+                Stmt::Call { kernel, params, args } => self.call(*kernel, params, args),
             }
         }
-        Ok(())
     }
 
     /// The iterations of this thread: `⌊extent·t/T⌋ .. ⌊extent·(t+1)/T⌋`, in 64 bits.
@@ -162,7 +161,7 @@ impl<M: Module> Body<'_, '_, M> {
     }
 
     /// A loop that tests at its end: from `first`, which may be the end already, or from 0 and at least once.
-    fn repeat(&mut self, var: LoopVar, first: Option<Value>, end: Value, body: &[Stmt]) -> ModuleResult<()> {
+    fn repeat(&mut self, var: LoopVar, first: Option<Value>, end: Value, body: &[Stmt]) {
         let header = self.builder.create_block();
         let exit = self.builder.create_block();
         let variable = self.builder.append_block_param(header, I64);
@@ -175,14 +174,13 @@ impl<M: Module> Body<'_, '_, M> {
         }
         self.builder.switch_to_block(header);
         self.variables[var.0 as usize] = variable;
-        self.statements(body)?;
+        self.statements(body);
         let next = self.builder.ins().iadd_imm_s(variable, 1);
         let again = self.builder.ins().icmp(IntCC::UnsignedLessThan, next, end);
         self.builder.ins().brif(again, header, &[next.into()], exit, &[]);
         self.builder.seal_block(header);
         self.builder.seal_block(exit);
         self.builder.switch_to_block(exit);
-        Ok(())
     }
 
     fn set(&mut self, reg: Reg, value: &Expr) {
@@ -254,7 +252,7 @@ impl<M: Module> Body<'_, '_, M> {
         }
     }
 
-    fn call(&mut self, kernel: Kernel, params: &Params, args: &[Address]) -> ModuleResult<()> {
+    fn call(&mut self, kernel: Kernel, params: &Params, args: &[Address]) {
         let pointer = self.calls.pointer;
         let slot = *self.arguments.get_or_insert_with(|| {
             let bytes = largest_call(&self.function.body) as u32 * POINTER as u32;
@@ -265,21 +263,13 @@ impl<M: Module> Body<'_, '_, M> {
             let value = self.builder.ins().iadd_imm_s(base, i64::from(offset));
             self.builder.ins().stack_store(pointer, value, slot, place);
         }
-        let callee = match self.callees.get(kernel.0.name) {
-            Some(callee) => *callee,
-            None => {
-                let callee = self.calls.callee(kernel, self.builder.func)?;
-                self.callees.insert(kernel.0.name, callee);
-                callee
-            }
-        };
+        let callee = *self.callees.entry(kernel.0.name).or_insert_with(|| self.calls.callee(kernel, self.builder.func));
         let constants = *self.constants.get_or_insert_with(|| self.calls.constants(self.builder.func));
         let constants = self.builder.ins().symbol_value(pointer, constants);
         let offset = self.calls.constant(params);
         let constants = self.builder.ins().iadd_imm_s(constants, offset);
         let args = self.builder.ins().stack_addr(pointer, slot, 0);
         self.builder.ins().call(callee, &[args, constants]);
-        Ok(())
     }
 }
 

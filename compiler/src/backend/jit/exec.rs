@@ -13,7 +13,7 @@ use convoke_runtime::network::{Network, StepFn};
 use cranelift_codegen::ir::LibCall;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
-use cranelift_module::{FuncId, ModuleResult};
+use cranelift_module::{FuncId, ModuleError};
 
 use super::calls::kernel_symbol;
 use super::parts;
@@ -34,12 +34,12 @@ impl Code {
     ///
     /// # Errors
     /// Says why the operating system reserves no memory.
-    pub(super) fn reserve(isa: OwnedTargetIsa, kernels: impl Iterator<Item = Kernel>) -> Result<Self, String> {
+    pub(super) fn reserve(isa: OwnedTargetIsa, kernels: &[Kernel]) -> Result<Self, String> {
         let memory = ArenaMemoryProvider::new_with_size(RESERVED_BYTES).map_err(|error| error.to_string())?;
         let mut builder = JITBuilder::with_isa(isa, Box::new(|call| call.to_string()));
         builder.memory_provider(Box::new(memory));
         builder.symbols(library().map(|(call, address)| (call.to_string(), address)));
-        builder.symbols(kernels.map(|kernel| (kernel_symbol(kernel), kernel.0.entry as *const u8)));
+        builder.symbols(kernels.iter().map(|kernel| (kernel_symbol(*kernel), kernel.0.entry as *const u8)));
         Ok(Self { module: Mutex::new(ManuallyDrop::new(JITModule::new(builder))) })
     }
 
@@ -52,7 +52,7 @@ impl Code {
     ///
     /// # Errors
     /// If the operating system does not make the memory executable.
-    pub(super) fn finish(mut self, program: &Program, functions: &[FuncId]) -> ModuleResult<Network> {
+    pub(super) fn finish(mut self, program: &Program, functions: &[FuncId]) -> Result<Network, Box<ModuleError>> {
         let module = self.module();
         module.finalize_definitions()?;
         let entry = |&id: &FuncId| {

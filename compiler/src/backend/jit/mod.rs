@@ -13,6 +13,7 @@ mod calls;
 mod emit;
 mod exec;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use convoke_runtime::network::{Arg, Network, NetworkParts, Space, Step, StepFn, WeightBuffer};
@@ -93,12 +94,19 @@ impl Compiled {
 /// # Errors
 /// If the program has faults, this machine lacks what its kernels need, or there is no memory for the code.
 pub fn compile(program: &Program) -> Result<Compiled, JitError> {
-    let mut code = reserve(program)?;
-    let mut emitter = Emitter::new(code.module()).map_err(|error| memory(program, error))?;
-    let define = |function| emitter.define(function).map_err(|error| refused(program, function, error));
-    let functions = program.functions.iter().map(define).collect::<Result<Vec<_>, _>>()?;
-    emitter.finish().map_err(|error| memory(program, error))?;
-    let network = code.finish(program, &functions).map_err(|error| memory(program, error))?;
+    let (mut code, kernels) = reserve(program)?;
+    let memory = |error: Box<ModuleError>| memory(program, error.to_string());
+    let mut emitter = Emitter::new(code.module(), &kernels).map_err(memory)?;
+    let mut functions = Vec::with_capacity(program.functions.len());
+    for function in &program.functions {
+        functions.push(emitter.define(function).map_err(|error| JitError::Function {
+            program: program.name.clone(),
+            function: function.name.clone(),
+            message: error.to_string(),
+        })?);
+    }
+    emitter.finish().map_err(memory)?;
+    let network = code.finish(program, &functions).map_err(memory)?;
     Ok(Compiled { network: Arc::new(network) })
 }
 
@@ -107,20 +115,22 @@ pub fn compile(program: &Program) -> Result<Compiled, JitError> {
 /// # Errors
 /// Those of [`compile`].
 pub fn clif(program: &Program) -> Result<String, JitError> {
-    let mut code = reserve(program)?;
-    let mut emitter = Emitter::new(code.module()).map_err(|error| memory(program, error))?;
-    let print = |function| emitter.print(function).map_err(|error| refused(program, function, error));
-    Ok(program.functions.iter().map(print).collect::<Result<Vec<_>, _>>()?.join("\n"))
+    let (mut code, kernels) = reserve(program)?;
+    let mut emitter = Emitter::new(code.module(), &kernels).map_err(|error| memory(program, error.to_string()))?;
+    Ok(program.functions.iter().map(|function| emitter.print(function)).collect::<Vec<_>>().join("\n"))
 }
 
-/// Verifies `program`, and reserves memory for its code.
-fn reserve(program: &Program) -> Result<Code, JitError> {
+/// Verifies `program`, and reserves memory for its code; also gives the kernels that it calls.
+fn reserve(program: &Program) -> Result<(Code, Vec<Kernel>), JitError> {
     if !program.isa.available() {
         return Err(JitError::Isa { program: program.name.clone(), needs: program.isa, has: Isa::detect() });
     }
     let isa = target(program.isa).map_err(|message| JitError::Host { program: program.name.clone(), message })?;
-    let kernels = program.functions.iter().flat_map(|function| kernels(&function.body));
-    Code::reserve(isa, kernels).map_err(|message| JitError::Memory { program: program.name.clone(), message })
+    let mut kernels = BTreeMap::new();
+    program.functions.iter().for_each(|function| collect_kernels(&function.body, &mut kernels));
+    let kernels: Vec<_> = kernels.into_values().collect();
+    let code = Code::reserve(isa, &kernels).map_err(|message| memory(program, message))?;
+    Ok((code, kernels))
 }
 
 /// The machine to compile for: this one, or for portable programs the least of its architecture.
@@ -140,14 +150,17 @@ fn target(isa: Isa) -> Result<OwnedTargetIsa, String> {
     builder.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())
 }
 
-/// The kernels that `statements` call, as often as they do.
-fn kernels(statements: &[Stmt]) -> Vec<Kernel> {
-    let called = |statement: &Stmt| match statement {
-        Stmt::For { body, .. } => kernels(body),
-        Stmt::Call { kernel, .. } => vec![*kernel],
-        Stmt::Set { .. } | Stmt::Store { .. } => vec![],
-    };
-    statements.iter().flat_map(called).collect()
+/// The kernels that `statements` call, by name.
+fn collect_kernels(statements: &[Stmt], kernels: &mut BTreeMap<&'static str, Kernel>) {
+    for statement in statements {
+        match statement {
+            Stmt::For { body, .. } => collect_kernels(body, kernels),
+            Stmt::Call { kernel, .. } => {
+                kernels.insert(kernel.0.name, *kernel);
+            }
+            Stmt::Set { .. } | Stmt::Store { .. } => {}
+        }
+    }
 }
 
 /// `program` with `functions` as the code of its functions.
@@ -186,11 +199,6 @@ fn parts(program: &Program, functions: &[StepFn]) -> NetworkParts {
     }
 }
 
-fn refused(program: &Program, function: &lir::Function, error: ModuleError) -> JitError {
-    let message = error.to_string();
-    JitError::Function { program: program.name.clone(), function: function.name.clone(), message }
-}
-
-fn memory(program: &Program, error: ModuleError) -> JitError {
-    JitError::Memory { program: program.name.clone(), message: error.to_string() }
+fn memory(program: &Program, message: String) -> JitError {
+    JitError::Memory { program: program.name.clone(), message }
 }
