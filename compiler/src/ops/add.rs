@@ -60,3 +60,63 @@ impl Operator for Add {
         binary::cases(|epilogue| Self { epilogue })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use convoke_runtime::Activation;
+
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let table: [(&[usize], &[usize], &str); 7] = [
+            (&[1, 8, 4, 4], &[1, 8, 4, 4], "f32[1, 8, 4, 4]"),
+            (&[1, 8, 4, 4], &[1, 8, 1, 1], "f32[1, 8, 4, 4]"),
+            (&[8, 1, 1], &[2, 8, 4, 4], "f32[2, 8, 4, 4]"),
+            (&[], &[3], "f32[3]"),
+            (&[1, 8, 4, 4], &[1, 9, 4, 4], "operand 1 expects a shape that broadcasts with [1, 8, 4, 4], gets [1, 9, 4, 4]"),
+            (&[8], &[8, 4], "operand 1 expects a shape that broadcasts with [8], gets [8, 4]"),
+            (&[3, 0], &[3, 1], "operand 0 expects dimensions of at least 1, gets f32[3, 0]"),
+        ];
+        for (a, b, expected) in table {
+            assert_eq!(inferred(Add::default(), &[a, b]), expected);
+        }
+        assert_eq!(inferred(Add::default(), &[&[1]]), "expects 2 operands (a, b), gets 1");
+        let huge = usize::MAX / 16;
+        let text = inferred(Add::default(), &[&[huge, 1], &[1, huge]]);
+        assert!(text.starts_with("expects a tensor that memory can hold"), "{text}");
+    }
+
+    #[test]
+    fn carries_an_activation_and_no_residual() {
+        let relu = Epilogue::activation(Activation::Relu);
+        let op = Add::default().with_epilogue(relu).expect("an activation");
+        assert_eq!(evaluated(op.clone(), &[(&[2], &[1.0, -3.0]), (&[2], &[1.0, 2.0])]), [2.0, 0.0]);
+        assert_eq!(op.attributes().to_string(), "{activation = relu}");
+        assert_eq!(Add::default().with_epilogue(Epilogue { residual: true, ..relu }), None);
+        let residual = Add { epilogue: Epilogue { residual: true, ..relu } };
+        assert_eq!(inferred(residual, &[&[1], &[1]]), "expects an epilogue without residual, gets one");
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(called("add", &[&[1], &[1]], &[], &[]), "add {}");
+        assert_eq!(
+            called("add", &[&[1], &[1]], &[], &[("activation", "relu".into())]),
+            "activation: `activation` is unknown; there are no constants here"
+        );
+    }
+
+    #[test]
+    fn of_weights() {
+        let weights: Vec<Arc<WeightExpr>> = [vec![4, 1], vec![3]]
+            .map(|shape| Arc::new(WeightExpr::parameter(format!("{shape:?}"), TensorType::f32(shape))))
+            .into();
+        let sum = Add::default().to_weight(&weights).expect("an expression");
+        assert_eq!(sum.ty(), &TensorType::f32([4, 3]));
+        let relu = Add { epilogue: Epilogue::activation(Activation::Relu) };
+        assert_eq!(relu.to_weight(&weights), None);
+        assert_eq!(Add::default().to_weight(&weights[..1]), None);
+    }
+}

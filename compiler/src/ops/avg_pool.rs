@@ -98,3 +98,67 @@ impl Operator for AvgPool {
         cases
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Attribute;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    fn pool(kernel: usize, stride: usize, padding: [usize; 4], ceil_mode: bool, count_include_pad: bool) -> AvgPool {
+        AvgPool { kernel: [kernel; 2], stride: [stride; 2], padding, ceil_mode, count_include_pad }
+    }
+
+    #[test]
+    fn shapes() {
+        let table: [(AvgPool, &[usize], &str); 5] = [
+            (pool(2, 2, [0; 4], false, true), &[1, 6, 28, 28], "f32[1, 6, 14, 14]"),
+            (pool(2, 2, [0; 4], true, true), &[1, 6, 7, 7], "f32[1, 6, 4, 4]"),
+            (pool(7, 7, [0; 4], false, true), &[1, 6, 7, 5], "operand 0 expects a width of at least 7, padding included, gets 5"),
+            (pool(2, 2, [2; 4], false, true), &[1, 6, 7, 7], "expects padding below the window's height of 2, gets 2"),
+            (pool(2, 2, [0; 4], false, true), &[6, 7], "operand 0 expects 4 dimensions (N C H W), gets 2"),
+        ];
+        for (op, shape, expected) in table {
+            assert_eq!(inferred(op, &[shape]), expected, "{op:?}");
+        }
+    }
+
+    /// From PyTorch's `avg_pool2d`.
+    #[test]
+    fn what_a_window_counts() {
+        let x: &[f32] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        let table: [(AvgPool, &[f32]); 4] = [
+            (pool(2, 2, [0; 4], false, true), &[3.0]),
+            // What lies beyond the padding does not count.
+            (pool(2, 2, [0; 4], true, true), &[3.0, 4.5, 7.5, 9.0]),
+            (pool(2, 2, [1, 1, 1, 1], false, true), &[0.25, 1.25, 2.75, 7.0]),
+            (pool(2, 2, [1, 1, 1, 1], false, false), &[1.0, 2.5, 5.5, 7.0]),
+        ];
+        for (op, expected) in table {
+            assert_eq!(evaluated(op, &[(&[1, 1, 3, 3], x)]), expected, "{op:?}");
+        }
+    }
+
+    #[test]
+    fn calls() {
+        let x: &[usize] = &[1, 3, 7, 7];
+        type Row<'a> = (&'a [Attribute], &'a [(&'a str, Attribute)], &'a str);
+        let table: [Row<'_>; 4] = [
+            (&[2_i64.into()], &[], "avg_pool {kernel = [2, 2], stride = [2, 2], padding = [0, 0, 0, 0]}"),
+            (
+                &[],
+                &[("kernel", 3_i64.into()), ("stride", 2_i64.into()), ("padding", "same".into())],
+                "avg_pool {kernel = [3, 3], stride = [2, 2], padding = [1, 1, 1, 1]}",
+            ),
+            (
+                &[],
+                &[("kernel", 3_i64.into()), ("dilation", 2_i64.into())],
+                "dilation: `dilation` is unknown; known are `kernel`, `stride`, `ceil_mode`, `padding`, `count_include_pad`",
+            ),
+            (&[], &[], "call: `kernel` is missing: a whole number of at least 1, or [height, width]"),
+        ];
+        for (positional, named, expected) in table {
+            assert_eq!(called("avg_pool", &[x], positional, named), expected);
+        }
+    }
+}

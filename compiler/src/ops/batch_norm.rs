@@ -126,3 +126,62 @@ fn channels(x: &TensorType) -> Result<usize, TypeError> {
         _ => Err(TypeError::operand(0, "at least 2 dimensions (N C …)", x.rank())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let table: [(&[usize], usize, &str); 5] = [
+            (&[1, 8, 4, 4], 8, "f32[1, 8, 4, 4]"),
+            (&[2, 8], 8, "f32[2, 8]"),
+            (&[2, 8, 3], 8, "f32[2, 8, 3]"),
+            (&[2, 8, 3], 7, "operand 1 expects weight of shape [8], gets [7]"),
+            (&[8], 8, "operand 0 expects at least 2 dimensions (N C …), gets 1"),
+        ];
+        for (x, channels, expected) in table {
+            let vector: &[usize] = &[channels];
+            assert_eq!(inferred(BatchNorm::default(), &[x, vector, vector, vector, vector]), expected);
+        }
+        let found = inferred(BatchNorm::default(), &[&[1, 8], &[8], &[8], &[8], &[8, 1]]);
+        assert_eq!(found, "operand 4 expects running_var of shape [8], gets [8, 1]");
+    }
+
+    #[test]
+    fn normalises() {
+        let op = BatchNorm { eps: 1.0, ..BatchNorm::default() };
+        let c: &[usize] = &[2];
+        let result = evaluated(
+            op,
+            &[
+                (&[1, 2, 1, 2], &[1.0, 2.0, 3.0, 4.0]),
+                (c, &[2.0, 10.0]),
+                (c, &[0.5, 0.0]),
+                (c, &[1.0, 3.0]),
+                (c, &[3.0, 0.0]),
+            ],
+        );
+        assert_eq!(result, [0.5, 1.5, 0.0, 10.0]);
+    }
+
+    #[test]
+    fn calls() {
+        let parameters = "weight f32[8], bias f32[8], running_mean f32[8], running_var f32[8]";
+        let x: &[usize] = &[1, 8, 4, 4];
+        assert_eq!(called("batch_norm", &[x], &[], &[]), format!("batch_norm {{eps = 1e-5}}, {parameters}"));
+        assert_eq!(
+            called("batch_norm", &[x], &[], &[("eps", 0.001_f32.into())]),
+            format!("batch_norm {{eps = 0.001}}, {parameters}")
+        );
+        assert_eq!(
+            called("batch_norm", &[x], &[], &[("epsilon", 0.001_f32.into())]),
+            "epsilon: `epsilon` is unknown; known are `eps`"
+        );
+        assert_eq!(
+            called("batch_norm", &[x], &[8_i64.into()], &[]),
+            "argument 0: no constant without a name is expected here"
+        );
+    }
+}

@@ -66,7 +66,8 @@ impl ParameterSpec {
     }
 }
 
-/// What is wrong with a call: a whole sentence that names the argument, and the place to point at.
+/// What is wrong with a call, and the place to point at. The message names the argument, and reads on from the
+/// operator's name: ``conv: `stride` expects …, found 0``, `conv: expects 4 dimensions (N C H W), gets 2`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The argument at this position, counted from 0.

@@ -110,6 +110,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::ops::Attribute;
 
     #[test]
     fn every_operator_has_cases_with_names_of_their_own() {
@@ -159,6 +160,56 @@ mod tests {
                 assert!(case.op.infer(&types).is_err(), "{place} accepts one more");
             }
         }
+    }
+
+    /// Numbers of attributes and shapes replaced by extreme ones: shape rules refuse them, or infer a type that memory
+    /// can hold; nothing overflows.
+    #[test]
+    fn hostile_numbers_never_panic() {
+        const NUMBERS: [i64; 12] =
+            [i64::MIN, -2, -1, 0, 1, 2, 3, 1 << 31, 1 << 32, i64::MAX / 3, i64::MAX - 1, i64::MAX];
+        let mut state = 0x5eed_u64;
+        let mut draw = |count: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % count
+        };
+        let (mut accepted, mut refused) = (0, 0);
+        for case in Op::cases() {
+            for _ in 0..20 {
+                let mut attributes = case.op.attributes();
+                for (_, value) in &mut attributes.0 {
+                    let mut numbers = vec![value];
+                    while let Some(value) = numbers.pop() {
+                        match value {
+                            Attribute::Int(number) if draw(3) == 0 => *number = NUMBERS[draw(NUMBERS.len())],
+                            Attribute::Float(number) if draw(3) == 0 => *number = NUMBERS[draw(NUMBERS.len())] as f64,
+                            Attribute::List(items) => numbers.extend(items),
+                            _ => {}
+                        }
+                    }
+                }
+                let mut types: Vec<TensorType> = case.types().into_iter().cloned().collect();
+                for dim in types.iter_mut().flat_map(|ty| &mut ty.shape) {
+                    if draw(8) == 0 {
+                        *dim = NUMBERS[draw(NUMBERS.len())] as usize;
+                    }
+                }
+                let types: Vec<&TensorType> = types.iter().collect();
+                let Ok(op) = Op::from_attributes(case.op.name(), attributes) else {
+                    refused += 1;
+                    continue;
+                };
+                match op.infer(&types) {
+                    Ok(results) => {
+                        accepted += 1;
+                        assert!(results.iter().all(|ty| ty.bytes().is_some_and(|bytes| bytes > 0)), "{op:?} {types:?}");
+                        let _ = op.macs(&types, &results);
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(accepted > 1000 && refused > 1000, "{accepted} accepted, {refused} refused");
     }
 
     #[test]

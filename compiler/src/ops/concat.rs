@@ -83,3 +83,42 @@ impl Operator for Concat {
         TABLE.map(case).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let table: [(i64, &[&[usize]], &str); 8] = [
+            (1, &[&[1, 3, 4, 4], &[1, 5, 4, 4]], "f32[1, 8, 4, 4]"),
+            (-1, &[&[1, 3], &[1, 5], &[1, 1]], "f32[1, 9]"),
+            (0, &[&[3]], "f32[3]"),
+            (1, &[&[1, 3, 4, 4], &[1, 5, 4, 3]], "operand 1 expects the shape [1, 3, 4, 4] but for dimension 1, gets [1, 5, 4, 3]"),
+            (1, &[&[1, 3], &[1, 5, 1]], "operand 1 expects the shape [1, 3] but for dimension 1, gets [1, 5, 1]"),
+            (2, &[&[1, 3], &[1, 5]], "expects an axis in -2 ..= 1, gets 2"),
+            (0, &[&[], &[]], "operand 0 expects at least 1 dimension, gets 0"),
+            (1, &[], "expects at least 1 operand, gets 0"),
+        ];
+        for (axis, shapes, expected) in table {
+            assert_eq!(inferred(Concat { axis }, shapes), expected);
+        }
+        let half = 1_usize << 60;
+        let found = inferred(Concat { axis: 0 }, &[&[half], &[half], &[half]]);
+        assert!(found.starts_with("expects a tensor that memory can hold"), "{found}");
+    }
+
+    #[test]
+    fn interleaves() {
+        let (a, b): (&[f32], &[f32]) = (&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]);
+        let op = Concat { axis: 1 };
+        assert_eq!(evaluated(op, &[(&[2, 1], a), (&[2, 2], b)]), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(called("concat", &[&[1, 2], &[1, 2]], &[], &[]), "concat {axis = 1}");
+        assert_eq!(called("concat", &[&[1], &[1]], &[], &[("axis", (-1_i64).into())]), "concat {axis = -1}");
+    }
+}

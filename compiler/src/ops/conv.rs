@@ -233,3 +233,6 @@ fn construct(
     }
     Ok(Construction { op: op.into(), parameters })
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,3 +75,60 @@ impl<T: Elementwise> Operator for T {
         cases
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::testing::{called, evaluated, inferred};
+    use crate::ops::{Attribute, Op, clip, gelu, hard_sigmoid, leaky_relu, relu};
+
+    #[test]
+    fn shapes() {
+        assert_eq!(inferred(relu::Relu, &[&[2, 3, 5, 7]]), "f32[2, 3, 5, 7]");
+        assert_eq!(inferred(relu::Relu, &[&[]]), "f32[]");
+        assert_eq!(inferred(relu::Relu, &[&[1], &[1]]), "expects 1 operand, gets 2");
+        assert_eq!(inferred(relu::Relu, &[&[0]]), "operand 0 expects dimensions of at least 1, gets f32[0]");
+    }
+
+    #[test]
+    fn values() {
+        let table: [(Op, f32, f32); 6] = [
+            (relu::Relu.into(), -2.0, 0.0),
+            (leaky_relu::LeakyRelu { alpha: 0.25 }.into(), -2.0, -0.5),
+            (clip::Clip { low: -1.0, high: f32::MAX }.into(), 1e30, 1e30),
+            (hard_sigmoid::HardSigmoid::default().into(), 1.5, 0.75),
+            (gelu::Gelu { approximate: gelu::Approximation::None }.into(), 1.0, 0.841_344_8),
+            (gelu::Gelu { approximate: gelu::Approximation::Tanh }.into(), 1.0, 0.841_192),
+        ];
+        for (op, x, y) in table {
+            assert_eq!(evaluated(op.clone(), &[(&[1], &[x])]), [y], "{op:?}");
+        }
+    }
+
+    #[test]
+    fn calls() {
+        let x: &[&[usize]] = &[&[1, 10]];
+        type Row<'a> = (&'a str, &'a [Attribute], &'a [(&'a str, Attribute)], &'a str);
+        let table: [Row<'_>; 12] = [
+            ("relu", &[], &[], "relu {}"),
+            ("relu", &[1_i64.into()], &[], "argument 0: no constant without a name is expected here"),
+            ("leaky_relu", &[], &[], "leaky_relu {alpha = 0.01}"),
+            ("leaky_relu", &[0.2_f32.into()], &[], "leaky_relu {alpha = 0.2}"),
+            ("clip", &[0_i64.into(), 6_i64.into()], &[], "clip {low = 0.0, high = 6.0}"),
+            ("clip", &[], &[("low", 0_i64.into())], "clip {low = 0.0}"),
+            ("clip", &[], &[("hihg", 0_i64.into())], "hihg: `hihg` is unknown; did you mean `high`?"),
+            ("hard_sigmoid", &[], &[], "hard_sigmoid {}"),
+            ("hard_sigmoid", &[], &[("alpha", 0.2_f32.into())], "hard_sigmoid {alpha = 0.2}"),
+            ("gelu", &[], &[("approximate", "none".into())], "gelu {}"),
+            ("gelu", &[], &[("approximate", "tanh".into())], "gelu {approximate = tanh}"),
+            (
+                "gelu",
+                &[],
+                &[("approximate", true.into())],
+                "approximate: `approximate` expects \"none\" or \"tanh\", found true",
+            ),
+        ];
+        for (name, positional, named, expected) in table {
+            assert_eq!(called(name, x, positional, named), expected);
+        }
+    }
+}

@@ -73,3 +73,38 @@ impl Operator for Flatten {
         TABLE.map(case).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, inferred};
+
+    #[test]
+    fn shapes() {
+        let table: [(usize, &[usize], &str); 6] = [
+            (1, &[2, 16, 5, 5], "f32[2, 400]"),
+            (1, &[2, 16], "f32[2, 16]"),
+            (0, &[2, 16, 5], "f32[160]"),
+            (2, &[2, 16, 5, 5], "f32[2, 16, 25]"),
+            (1, &[2], "operand 0 expects more than 1 dimensions (start_dim), gets 1"),
+            (usize::MAX, &[2], "operand 0 expects more than 18446744073709551615 dimensions (start_dim), gets 1"),
+        ];
+        for (start_dim, shape, expected) in table {
+            assert_eq!(inferred(Flatten { start_dim }, &[shape]), expected);
+        }
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(called("flatten", &[&[1, 2, 3]], &[], &[]), "flatten {}");
+        assert_eq!(called("flatten", &[&[1, 2, 3]], &[], &[("start_dim", 0_i64.into())]), "flatten {start_dim = 0}");
+    }
+
+    #[test]
+    fn of_weights() {
+        let weight = Arc::new(WeightExpr::parameter("w", TensorType::f32([4, 3, 2])));
+        let flat = Flatten { start_dim: 1 }.to_weight(std::slice::from_ref(&weight)).expect("an expression");
+        assert_eq!(flat.ty(), &TensorType::f32([4, 6]));
+        assert_eq!(Flatten { start_dim: 3 }.to_weight(&[weight]), None);
+    }
+}

@@ -37,3 +37,24 @@ impl Operator for GlobalAvgPool {
         pool::global_cases(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{evaluated, inferred};
+
+    #[test]
+    fn keeps_dimensions() {
+        assert_eq!(inferred(GlobalAvgPool, &[&[2, 17, 7, 5]]), "f32[2, 17, 1, 1]");
+        assert_eq!(
+            inferred(GlobalAvgPool, &[&[2, 17]]),
+            "operand 0 expects 4 dimensions (N C H W), gets 2"
+        );
+    }
+
+    #[test]
+    fn averages() {
+        let x: &[f32] = &[1.0, 2.0, 6.0, -1.0, -1.0, -1.0];
+        assert_eq!(evaluated(GlobalAvgPool, &[(&[1, 2, 1, 3], x)]), [3.0, -1.0]);
+    }
+}

@@ -34,3 +34,24 @@ impl Operator for GlobalMaxPool {
         pool::global_cases(Self).into_iter().map(|case| case.tolerance(0.0)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{evaluated, inferred};
+
+    #[test]
+    fn keeps_dimensions() {
+        assert_eq!(inferred(GlobalMaxPool, &[&[2, 17, 7, 5]]), "f32[2, 17, 1, 1]");
+        assert_eq!(
+            inferred(GlobalMaxPool, &[&[2, 17, 7]]),
+            "operand 0 expects 4 dimensions (N C H W), gets 3"
+        );
+    }
+
+    #[test]
+    fn finds_the_largest() {
+        let x: &[f32] = &[1.0, 2.0, 6.0, -3.0, -1.0, -2.0];
+        assert_eq!(evaluated(GlobalMaxPool, &[(&[1, 2, 1, 3], x)]), [6.0, -1.0]);
+    }
+}

@@ -15,20 +15,24 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.map(|(candidate, _)| candidate)
 }
 
-/// Letters to insert, delete or replace to make `b` of `a` (Levenshtein 1966).
+/// Letters to insert, delete, replace or swap with their neighbour to make `b` of `a` (Damerau 1964).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+    let [a, b] = [a, b].map(|name| name.chars().collect::<Vec<char>>());
+    // `table[i][j]` is the distance of the first `i` letters of `a` from the first `j` of `b`.
+    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let swapped = if swapped { table[i - 2][j - 2] + 1 } else { replaced };
+                replaced.min(swapped).min(table[i - 1][j] + 1).min(table[i][j - 1] + 1)
+            };
         }
     }
-    row[b.len()]
+    table[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -37,12 +41,13 @@ mod tests {
 
     #[test]
     fn finds_what_was_meant() {
-        let names = ["stride", "padding", "dilation", "groups"];
+        let names = ["stride", "padding", "dilation", "groups", "bias"];
         let table = [
             ("strid", Some("stride")),
             ("paddings", Some("padding")),
             ("group", Some("groups")),
             ("dillation", Some("dilation")),
+            ("bais", Some("bias")),
             ("size", None),
             ("", None),
         ];

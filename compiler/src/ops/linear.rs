@@ -152,3 +152,72 @@ fn features(x: &TensorType) -> Result<usize, TypeError> {
         _ => Err(TypeError::operand(0, "at least 2 dimensions (N … I)", x.rank())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use convoke_runtime::Activation;
+
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    const PLAIN: Linear = Linear { bias: true, epilogue: Epilogue { residual: false, activation: Activation::Identity } };
+
+    #[test]
+    fn shapes() {
+        let table: [(&[&[usize]], &str); 7] = [
+            (&[&[1, 120], &[84, 120], &[84]], "f32[1, 84]"),
+            (&[&[2, 7, 7, 16], &[32, 16], &[32]], "f32[2, 7, 7, 32]"),
+            (&[&[1, 121], &[84, 120], &[84]], "operand 0 expects 120 input features, gets 121"),
+            (&[&[1, 120], &[84, 120], &[83]], "operand 2 expects bias of shape [84], gets [83]"),
+            (&[&[1, 120], &[120], &[84]], "operand 1 expects a weight of 2 dimensions (O I), gets 1"),
+            (&[&[120], &[84, 120], &[84]], "operand 0 expects at least 2 dimensions (N … I), gets 1"),
+            (&[&[1, 120], &[84, 120]], "expects 3 operands (x, weight, bias), gets 2"),
+        ];
+        for (shapes, expected) in table {
+            assert_eq!(inferred(PLAIN, shapes), expected);
+        }
+        let residual = Linear { bias: false, epilogue: Epilogue { residual: true, ..Epilogue::default() } };
+        let table: [(&[&[usize]], &str); 3] = [
+            (&[&[1, 120], &[84, 120], &[1, 84]], "f32[1, 84]"),
+            (&[&[1, 120], &[84, 120], &[84]], "operand 2 expects residual of shape [1, 84], gets [84]"),
+            (&[&[1, 120], &[84, 120]], "expects 3 operands (x, weight, residual), gets 2"),
+        ];
+        for (shapes, expected) in table {
+            assert_eq!(inferred(residual, shapes), expected);
+        }
+    }
+
+    #[test]
+    fn multiplies() {
+        let epilogue = Epilogue { residual: true, activation: Activation::Relu };
+        let op = Linear { bias: true, epilogue };
+        let operands: [(&[usize], &[f32]); 4] = [
+            (&[2, 2], &[1.0, 2.0, 3.0, 4.0]),
+            (&[3, 2], &[1.0, 0.0, 0.0, 1.0, -1.0, -1.0]),
+            (&[3], &[0.5, 0.0, 0.0]),
+            (&[2, 3], &[0.0, 0.0, 5.0, 0.0, 10.0, 0.0]),
+        ];
+        assert_eq!(evaluated(op, &operands), [1.5, 2.0, 2.0, 3.5, 14.0, 0.0]);
+    }
+
+    #[test]
+    fn counts_macs() {
+        let types = [[2, 120], [84, 120]].map(TensorType::f32);
+        assert_eq!(PLAIN.macs(&types.each_ref(), &[TensorType::f32([2, 84])]), 2 * 84 * 120);
+    }
+
+    #[test]
+    fn calls() {
+        let x: &[usize] = &[1, 120];
+        assert_eq!(called("linear", &[x], &[84_i64.into()], &[]), "linear {}, weight f32[84, 120], bias f32[84]");
+        assert_eq!(
+            called("linear", &[x], &[], &[("features", 84_i64.into()), ("bias", false.into())]),
+            "linear {bias = false}, weight f32[84, 120]"
+        );
+        assert_eq!(called("linear", &[x], &[], &[]), "call: `features` is missing: a whole number of at least 1");
+        assert_eq!(
+            called("linear", &[x], &[84_i64.into()], &[("bais", false.into())]),
+            "bais: `bais` is unknown; did you mean `bias`?"
+        );
+    }
+}

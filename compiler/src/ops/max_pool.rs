@@ -94,3 +94,69 @@ impl Operator for MaxPool {
         windows.into_iter().map(case).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Attribute;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    const PLAIN: MaxPool =
+        MaxPool { kernel: [3, 3], stride: [2, 2], padding: [1; 4], dilation: [1, 1], ceil_mode: false };
+
+    #[test]
+    fn shapes() {
+        let huge = usize::MAX;
+        let table: [(MaxPool, &[usize], &str); 9] = [
+            (PLAIN, &[1, 64, 112, 112], "f32[1, 64, 56, 56]"),
+            (MaxPool { padding: [0; 4], ..PLAIN }, &[1, 64, 112, 112], "f32[1, 64, 55, 55]"),
+            (MaxPool { padding: [0; 4], ceil_mode: true, ..PLAIN }, &[1, 64, 112, 112], "f32[1, 64, 56, 56]"),
+            (MaxPool { dilation: [2, 1], ..PLAIN }, &[1, 1, 5, 5], "f32[1, 1, 2, 3]"),
+            (MaxPool { kernel: [9, 9], ..PLAIN }, &[1, 1, 6, 7], "operand 0 expects a height of at least 9, padding included, gets 8"),
+            (MaxPool { padding: [0, 0, 0, 3], ..PLAIN }, &[1, 1, 6, 7], "expects padding below the window's width of 3, gets 3"),
+            (MaxPool { stride: [0, 1], ..PLAIN }, &[1, 1, 6, 7], "expects a stride of at least 1, gets 0"),
+            (MaxPool { kernel: [huge, 1], ..PLAIN }, &[1, 1, 6, 7], "expects a window and padding within the range of addresses, gets kernel 18446744073709551615, dilation 1, padding 1 and 1"),
+            (PLAIN, &[1, 0, 6, 7], "operand 0 expects dimensions of at least 1, gets f32[1, 0, 6, 7]"),
+        ];
+        for (op, shape, expected) in table {
+            assert_eq!(inferred(op, &[shape]), expected, "{op:?}");
+        }
+    }
+
+    #[test]
+    fn padding_holds_no_pixels() {
+        let x: &[f32] = &[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0, -9.0];
+        assert_eq!(evaluated(PLAIN, &[(&[1, 1, 3, 3], x)]), [-1.0, -2.0, -4.0, -5.0]);
+        let dilated = MaxPool { kernel: [2, 2], stride: [1, 1], padding: [0; 4], dilation: [2, 2], ceil_mode: false };
+        assert_eq!(evaluated(dilated, &[(&[1, 1, 3, 3], x)]), [-1.0]);
+    }
+
+    #[test]
+    fn calls() {
+        let x: &[usize] = &[1, 3, 8, 7];
+        type Row<'a> = (&'a [Attribute], &'a [(&'a str, Attribute)], &'a str);
+        let table: [Row<'_>; 4] = [
+            (&[2_i64.into()], &[], "max_pool {kernel = [2, 2], stride = [2, 2], padding = [0, 0, 0, 0]}"),
+            (
+                &[3_i64.into()],
+                &[("stride", 2_i64.into()), ("padding", "same".into()), ("ceil_mode", true.into())],
+                "max_pool {kernel = [3, 3], stride = [2, 2], padding = [0, 1, 1, 1], ceil_mode = true}",
+            ),
+            (
+                &[3_i64.into()],
+                &[("padding", [1_usize, 2].into()), ("dilation", 2_i64.into())],
+                "max_pool {kernel = [3, 3], stride = [3, 3], padding = [1, 2, 1, 2], dilation = [2, 2]}",
+            ),
+            (
+                &[3_i64.into()],
+                &[("padding", "valid".into())],
+                "padding: `padding` expects a whole number, [height, width], [top, left, bottom, right], or \"same\", found valid",
+            ),
+        ];
+        for (positional, named, expected) in table {
+            assert_eq!(called("max_pool", &[x], positional, named), expected);
+        }
+        assert_eq!(called("max_pool", &[&[3]], &[2_i64.into()], &[]), "tensor 0: expects 4 dimensions (N C H W), gets 1");
+        assert_eq!(called("max_pool", &[], &[2_i64.into()], &[]), "call: expects 1 operand, gets 0");
+    }
+}

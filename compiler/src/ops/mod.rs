@@ -15,6 +15,8 @@ pub mod epilogue;
 pub mod hint;
 mod operator;
 mod pool;
+#[cfg(test)]
+mod testing;
 mod weighted;
 mod window;
 

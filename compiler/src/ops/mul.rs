@@ -60,3 +60,27 @@ impl Operator for Mul {
         binary::cases(|epilogue| Self { epilogue })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{evaluated, inferred};
+
+    #[test]
+    fn scales_channels() {
+        let x: &[f32] = &[1.0, 2.0, 3.0, 4.0];
+        assert_eq!(inferred(Mul::default(), &[&[1, 2, 1, 2], &[1, 2, 1, 1]]), "f32[1, 2, 1, 2]");
+        let scale: &[f32] = &[10.0, -1.0];
+        assert_eq!(
+            evaluated(Mul::default(), &[(&[1, 2, 1, 2], x), (&[1, 2, 1, 1], scale)]),
+            [10.0, 20.0, -3.0, -4.0]
+        );
+    }
+
+    #[test]
+    fn of_weights() {
+        let weight = Arc::new(WeightExpr::parameter("w", TensorType::f32([2])));
+        let product = Mul::default().to_weight(&[weight.clone(), weight]).expect("an expression");
+        assert!(matches!(product, WeightExpr::Apply { op: WeightOp::Mul, .. }));
+    }
+}

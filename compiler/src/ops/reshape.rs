@@ -113,3 +113,62 @@ impl Operator for Reshape {
         TABLE.map(case).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Attribute;
+    use crate::ops::testing::{called, inferred};
+
+    #[test]
+    fn resolves() {
+        type Row<'a> = (&'a [usize], &'a [i64], Result<&'a [usize], &'a str>);
+        let table: [Row<'_>; 12] = [
+            (&[2, 16, 5, 5], &[0, -1], Ok(&[2, 400])),
+            (&[2, 16, 5, 5], &[0, 0, 25], Ok(&[2, 16, 25])),
+            (&[2, 16, 5, 5], &[-1], Ok(&[800])),
+            (&[4], &[2, 2], Ok(&[2, 2])),
+            (&[1], &[], Ok(&[])),
+            (&[], &[-1, 1], Ok(&[1, 1])),
+            (&[2, 3], &[0, 0, 0], Err("0 in place 2 keeps no dimension: there are 2")),
+            (&[2, 3], &[-1, -1], Err("-1 may stand only once")),
+            (&[2, 3], &[4, -1], Err("6 elements of [2, 3] do not divide into [4, -1]")),
+            (&[2, 3], &[5], Err("6 elements of [2, 3] do not fit [5], which has 5")),
+            (&[2, 3], &[i64::MIN], Err("-9223372036854775808 in place 0 is no size")),
+            (&[2, 3], &[i64::MAX, i64::MAX, -1], Err("[2, 3] or [9223372036854775807, 9223372036854775807, -1] has too many elements")),
+        ];
+        for (from, to, expected) in table {
+            let found = Reshape::resolve(from, to);
+            assert_eq!(found.as_ref().map(|op| op.shape.as_slice()).map_err(String::as_str), expected, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        let op = Reshape { shape: vec![1, 400] };
+        assert_eq!(inferred(op.clone(), &[&[1, 16, 5, 5]]), "f32[1, 400]");
+        assert_eq!(
+            inferred(op, &[&[1, 16, 5, 4]]),
+            "operand 0 expects 400 elements, to reshape to [1, 400], gets 320"
+        );
+        assert_eq!(
+            inferred(Reshape { shape: vec![1, 0] }, &[&[1]]),
+            "expects dimensions of at least 1, gets f32[1, 0]"
+        );
+    }
+
+    #[test]
+    fn calls() {
+        let shape = |dims: &[i64]| Attribute::List(dims.iter().map(|&dim| dim.into()).collect());
+        let x: &[usize] = &[2, 16, 5, 5];
+        assert_eq!(called("reshape", &[x], &[shape(&[0, -1])], &[]), "reshape {shape = [2, 400]}");
+        assert_eq!(
+            called("reshape", &[x], &[], &[("shape", shape(&[0, -2]))]),
+            "shape: `shape` expects a list of whole numbers of at least -1, found [0, -2]"
+        );
+        assert_eq!(
+            called("reshape", &[x], &[shape(&[3, -1])], &[]),
+            "tensor 0: 800 elements of [2, 16, 5, 5] do not divide into [3, -1]"
+        );
+    }
+}

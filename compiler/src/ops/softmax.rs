@@ -74,3 +74,43 @@ impl Operator for Softmax {
         TABLE.map(case).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let table: [(i64, &[usize], &str); 5] = [
+            (-1, &[1, 10], "f32[1, 10]"),
+            (1, &[1, 8, 4, 4], "f32[1, 8, 4, 4]"),
+            (2, &[1, 10], "expects an axis in -2 ..= 1, gets 2"),
+            (i64::MIN, &[1, 10], "expects an axis in -2 ..= 1, gets -9223372036854775808"),
+            (-1, &[], "operand 0 expects at least 1 dimension, gets 0"),
+        ];
+        for (axis, shape, expected) in table {
+            assert_eq!(inferred(Softmax { axis }, &[shape]), expected);
+        }
+    }
+
+    #[test]
+    fn sums_to_one_along_its_axis() {
+        let x: &[f32] = &[0.0, 100.0, 0.0, 100.0 + 3.0_f32.ln()];
+        let columns = evaluated(Softmax { axis: 0 }, &[(&[2, 2], x)]);
+        for (found, expected) in columns.into_iter().zip([0.5, 0.25, 0.5, 0.75]) {
+            assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+        let rows = evaluated(Softmax { axis: 1 }, &[(&[2, 2], x)]);
+        assert!(rows[0] > 0.0 && rows[0] < 1e-40 && rows[1] == 1.0, "{rows:?}");
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(called("softmax", &[&[1, 10]], &[], &[]), "softmax {axis = -1}");
+        assert_eq!(
+            called("softmax", &[&[1, 10]], &[], &[("axis", 0.5_f32.into())]),
+            "axis: `axis` expects a whole number, found 0.5"
+        );
+    }
+}
