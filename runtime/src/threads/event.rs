@@ -36,6 +36,18 @@ impl Event {
         }
     }
 
+    /// Adds 1 if the number is odd, and returns whether it was: of several threads that try, one succeeds.
+    pub(super) fn take(&self) -> bool {
+        let value = self.value.load(Ordering::Acquire);
+        let next = value.wrapping_add(1);
+        value % 2 == 1 && self.value.compare_exchange(value, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The number.
+    pub(super) fn get(&self) -> u32 {
+        self.value.load(Ordering::Acquire)
+    }
+
     /// Wakes the waiting thread if it sleeps; it then spins again.
     ///
     /// No wake-up is lost: the waiting thread sets `sleeping` and then looks at the number, the others change the
@@ -55,7 +67,7 @@ impl Event {
     pub(super) fn wait(&self, spins: u32, done: impl Fn(u32) -> bool) -> u32 {
         loop {
             for _ in 0..spins {
-                let value = self.value.load(Ordering::Acquire);
+                let value = self.get();
                 if done(value) {
                     return value;
                 }
@@ -98,6 +110,21 @@ mod tests {
                     assert_eq!(pong.wait(spins, |value| value == round), round);
                 }
             });
+        }
+    }
+
+    #[test]
+    fn is_taken_once() {
+        let event = Event::default();
+        assert!(!event.take());
+        for _ in 0..1000 {
+            event.increment();
+            let taken = std::thread::scope(|scope| {
+                let other = scope.spawn(|| event.take());
+                [event.take(), other.join().unwrap()]
+            });
+            assert!(taken[0] != taken[1]);
+            assert!(!event.take());
         }
     }
 

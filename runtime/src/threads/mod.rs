@@ -1,9 +1,14 @@
 //! [`ThreadPool`]: the threads that divide the steps of a run.
 //!
-//! A step's start is one store per worker, its end one subtraction: while the workers are awake, both together cost
-//! well below a microsecond. A worker that has waited for some tens of microseconds sleeps, so that an idle pool
-//! takes no time of the processor. There is no barrier of its own between steps: what the calling thread does alone,
-//! it does without the others, who wait for the next step that is divided.
+//! Each step that is divided is *offered* to the workers, share by share. Who is awake takes its own share, always the
+//! same, so that what one step leaves in a core's cache is there for the next; a share that nobody has taken when the
+//! calling thread is done with its own, it takes back. So a worker that sleeps, or that the system runs something
+//! else in place of, is not waited for.
+//!
+//! An offer is one store, the end of a share one subtraction: while the workers are awake, a step costs some hundred
+//! nanoseconds more than its work. A worker that has waited for some tens of microseconds sleeps, so that an idle pool
+//! takes no time of the processor. There is no barrier between steps: what the calling thread does alone, it does
+//! without the others, who wait for the next offer.
 
 mod event;
 
@@ -19,7 +24,7 @@ use crate::FlushToZero;
 use event::Event;
 
 /// How often a thread looks for an event before it sleeps: tens of microseconds, about the cost of waking it.
-const SPINS: u32 = 1 << 11;
+const SPINS: u32 = 1 << 10;
 
 /// The most threads of a pool.
 const MAX_THREADS: usize = 1024;
@@ -31,9 +36,8 @@ pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// A number of threads, the calling one among them, that run a function together.
-///
-/// The workers flush denormal numbers to zero all their life ([`FlushToZero`]), for they run nothing but steps.
+/// A number of threads, the calling one among them, that run a function together, with denormal numbers flushed to
+/// zero ([`FlushToZero`]).
 #[derive(Debug)]
 pub struct ThreadPool {
     shared: Arc<Shared>,
@@ -44,13 +48,13 @@ pub struct ThreadPool {
 struct Shared {
     /// Whether a [`Team`] is at work. Who sets it owns `job`.
     busy: AtomicBool,
-    /// What the workers run. Written by the team while none of them runs; a worker reads it after its event.
+    /// What the workers run. Written by the team while no share is offered or at work; read by who has taken one.
     job: UnsafeCell<Job>,
-    /// The workers that have not finished the job; the team waits until there is none.
+    /// The workers' shares that are not finished; the team waits until there is none.
     pending: Event,
-    /// For each worker, the number of jobs that it was given.
-    given: Box<[Event]>,
-    /// Whether workers end at their next event.
+    /// For each worker an odd number while its share is on offer. Whoever makes it even runs the share.
+    offers: Box<[Event]>,
+    /// Whether workers end at their next offer.
     closing: AtomicBool,
     /// Whether `panic` holds something.
     panicked: AtomicBool,
@@ -68,8 +72,8 @@ struct Job {
 }
 
 // SAFETY: `job` is the only field that is not `Sync`, and holds a `Send` and `Sync` value. It is written only in
-// `Team::run`, by the one thread that holds `busy`, while `pending` is 0, so that no worker reads it; workers read it
-// between their event's increment and their decrement of `pending`, which order these accesses.
+// `Team::run`, by the one thread that holds `busy`, while nothing is on offer and `pending` is 0; a worker reads it
+// between taking an offer and its decrement of `pending`, which order these accesses.
 unsafe impl Sync for Shared {}
 
 impl ThreadPool {
@@ -83,7 +87,7 @@ impl ThreadPool {
             busy: AtomicBool::new(false),
             job: UnsafeCell::new(Job { function: &|_, _| {}, threads: 0 }),
             pending: Event::default(),
-            given: (1..threads).map(|_| Event::default()).collect(),
+            offers: (1..threads).map(|_| Event::default()).collect(),
             closing: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             panic: Mutex::new(None),
@@ -95,7 +99,7 @@ impl ThreadPool {
             let name = format!("convoke {}", index + 1);
             std::thread::Builder::new().name(name).spawn(move || shared.work(index)).ok()
         };
-        let workers = (0..shared.given.len()).map_while(start).collect();
+        let workers = (0..shared.offers.len()).map_while(start).collect();
         Self { shared, workers }
     }
 
@@ -105,7 +109,9 @@ impl ThreadPool {
         self.workers.len() as u32 + 1
     }
 
-    /// Runs `f(thread, threads)` on every thread of the pool, and returns when all have ended.
+    /// Runs `f(thread, threads)` for every `thread` below the pool's number of threads, and returns when all have ended.
+    ///
+    /// The calling thread runs `f(0, threads)` and then what no other has begun with.
     ///
     /// If the pool is at work for another thread (or this is called from within `f`), then `f(0, 1)` runs on the
     /// calling thread alone.
@@ -113,6 +119,7 @@ impl ThreadPool {
     /// # Panics
     /// If `f` panics, on whichever thread, but not before all have ended.
     pub fn run(&self, f: &(dyn Fn(u32, u32) + Sync)) {
+        let _flush = FlushToZero::enter();
         match self.team() {
             Some(mut team) => team.run(u32::MAX, f),
             None => f(0, 1),
@@ -129,8 +136,8 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Relaxed);
-        for given in &self.shared.given {
-            given.increment();
+        for offer in &self.shared.offers {
+            offer.increment();
         }
         for worker in self.workers.drain(..) {
             // Workers catch what panics, so that there is no error to report.
@@ -147,35 +154,52 @@ pub(crate) struct Team<'p> {
 impl Team<'_> {
     /// Wakes all workers, so that they are running when the first step comes.
     pub(crate) fn rouse(&self) {
-        for given in &self.pool.shared.given {
-            given.rouse();
+        for offer in &self.pool.shared.offers {
+            offer.rouse();
         }
     }
 
-    /// Runs `f(thread, threads)` on `threads` threads, or as many as there are, the calling one first.
+    /// As [`ThreadPool::run`], on no more than `threads` threads. The calling thread has denormal numbers flushed.
     pub(crate) fn run(&mut self, threads: u32, f: &(dyn Fn(u32, u32) + Sync)) {
         let threads = threads.min(self.pool.threads());
         if threads <= 1 {
             return f(0, 1);
         }
         let shared = &*self.pool.shared;
-        // SAFETY: only the lifetime changes. Workers use the reference until they have decremented `pending`, and
-        // this function neither returns nor unwinds before `pending` is 0: `Finish` waits for that.
+        // SAFETY: only the lifetime changes. Workers use the reference between taking an offer and decrementing
+        // `pending`, and this function neither returns nor unwinds before no offer is left and `pending` is 0.
         let function =
             unsafe { std::mem::transmute::<&(dyn Fn(u32, u32) + Sync), &'static (dyn Fn(u32, u32) + Sync)>(f) };
-        // SAFETY: this thread holds `busy`, and `&mut self` excludes another run; `pending` is 0 since the last job.
+        // SAFETY: this thread holds `busy`, and `&mut self` excludes another run; since the last one
+        // nothing is on offer and `pending` is 0.
         unsafe { *shared.job.get() = Job { function, threads } };
-        let helpers = &shared.given[..threads as usize - 1];
+        let offers = &shared.offers[..threads as usize - 1];
         shared.pending.prepare(threads - 1);
-        for given in helpers {
-            given.increment();
+        for offer in offers {
+            offer.increment();
         }
-        let finish = Finish(shared);
-        f(0, threads);
-        drop(finish);
-        if shared.panicked.swap(false, Ordering::Relaxed) {
-            let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-            resume_unwind(panic.unwrap_or_else(|| Box::new("a worker panicked")));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            f(0, threads);
+            for (offer, thread) in offers.iter().zip(1..) {
+                if shared.pending.get() == 0 {
+                    break;
+                }
+                if offer.take() {
+                    shared.pending.decrement();
+                    f(thread, threads);
+                }
+            }
+        }));
+        if outcome.is_err() {
+            for _ in offers.iter().filter(|offer| offer.take()) {
+                shared.pending.decrement();
+            }
+        }
+        shared.pending.wait(shared.spins, |pending| pending == 0);
+        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        let worker = if panicked { shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+        if let Some(panic) = outcome.err().or(worker) {
+            resume_unwind(panic);
         }
     }
 }
@@ -186,26 +210,19 @@ impl Drop for Team<'_> {
     }
 }
 
-/// Waits, when dropped, until no worker is at the job.
-struct Finish<'s>(&'s Shared);
-
-impl Drop for Finish<'_> {
-    fn drop(&mut self) {
-        self.0.pending.wait(self.0.spins, |pending| pending == 0);
-    }
-}
-
 impl Shared {
     /// The life of worker `index`.
     fn work(&self, index: usize) {
         let _flush = FlushToZero::enter();
-        let mut seen = 0;
         loop {
-            seen = self.given[index].wait(self.spins, |given| given != seen);
+            self.offers[index].wait(self.spins, |offer| offer % 2 == 1);
             if self.closing.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: the event says that a job was written, and it is not written again before the decrement below.
+            if !self.offers[index].take() {
+                continue;
+            }
+            // SAFETY: this thread has taken a share of the job, which is not written again before the decrement below.
             let Job { function, threads } = unsafe { *self.job.get() };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| function(index as u32 + 1, threads))) {
                 self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
@@ -224,6 +241,7 @@ impl std::fmt::Debug for Job {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::AtomicU32;
 
     use super::*;
@@ -294,24 +312,32 @@ mod tests {
     fn a_panic_ends_the_run_and_not_the_pool() {
         let pool = ThreadPool::new(3);
         for culprit in 0..3 {
+            // All three threads take part.
+            let all = Barrier::new(3);
             let panic = catch_unwind(AssertUnwindSafe(|| {
                 pool.run(&|thread, _| {
+                    all.wait();
                     if thread == culprit {
                         resume_unwind(Box::new(thread));
                     }
                 });
             }));
             assert_eq!(panic.unwrap_err().downcast_ref(), Some(&culprit));
+            // Nobody need take part where the calling thread panics at once.
+            let panic = catch_unwind(AssertUnwindSafe(|| pool.run(&|_, _| resume_unwind(Box::new(())))));
+            assert!(panic.is_err());
             assert_eq!(run(&pool), (7, 3));
         }
     }
 
     #[test]
-    fn workers_flush_denormals() {
+    fn all_threads_flush_denormals() {
         let pool = ThreadPool::new(2);
-        pool.run(&|thread, _| {
+        let both = Barrier::new(2);
+        pool.run(&|_, _| {
+            both.wait();
             let half = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
-            assert_eq!(half == 0.0, thread == 1 && cfg!(any(target_arch = "x86_64", target_arch = "aarch64")));
+            assert_eq!(half == 0.0, cfg!(any(target_arch = "x86_64", target_arch = "aarch64")));
         });
     }
 
