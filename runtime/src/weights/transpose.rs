@@ -1,10 +1,11 @@
-//! Transposition, in tiles that keep to the lines of the cache.
+//! Transposition, in tiles that stay in the first cache.
 
-/// Elements of a cache line: the columns of a tile, so that each line of the source is fetched once.
-const LINE: usize = 16;
+/// Columns of a tile: long runs of each row of the source, for the prefetcher's sake, and with the usual 32 rows a
+/// result of 16 KiB, which stays in the first cache until its lines are full.
+const TILE: usize = 128;
 
-/// Rows of a tile, as many as the narrowest vector register has lanes.
-const ROWS: usize = 4;
+/// Rows and columns of what registers transpose.
+const QUAD: usize = 4;
 
 /// `dst[place(c) + r] = src[r · pitch + c]` for `r < rows`, `c < columns`.
 pub(super) fn transpose_matrix(
@@ -14,27 +15,54 @@ pub(super) fn transpose_matrix(
     dst: &mut [f32],
     place: impl Fn(usize) -> usize,
 ) {
-    for column in (0..columns).step_by(LINE) {
-        for row in (0..rows).step_by(ROWS) {
-            let src = &src[row * pitch + column..];
-            if row + ROWS <= rows && column + LINE <= columns {
-                let lines: [&[f32; LINE]; ROWS] = std::array::from_fn(|row| {
-                    src[row * pitch..].first_chunk().expect("the tile lies within the source")
-                });
-                for c in 0..LINE {
-                    let at = place(column + c) + row;
-                    dst[at..at + ROWS].copy_from_slice(&lines.map(|line| line[c]));
-                }
-            } else {
-                for c in 0..LINE.min(columns - column) {
-                    let at = place(column + c) + row;
-                    for r in 0..ROWS.min(rows - row) {
-                        dst[at + r] = src[r * pitch + c];
+    for column in (0..columns).step_by(TILE) {
+        let width = TILE.min(columns - column);
+        for row in (0..rows).step_by(QUAD) {
+            let height = QUAD.min(rows - row);
+            let line = |r: usize| &src[(row + r) * pitch + column..][..width];
+            let mut done = 0;
+            if height == QUAD {
+                let quads = [line(0), line(1), line(2), line(3)].map(|line| line.as_chunks::<QUAD>().0);
+                for (((a, b), c), d) in quads[0].iter().zip(quads[1]).zip(quads[2]).zip(quads[3]) {
+                    for quad in transpose_quad([a, b, c, d]) {
+                        dst[place(column + done) + row..][..QUAD].copy_from_slice(&quad);
+                        done += 1;
                     }
+                }
+            }
+            for r in 0..height {
+                for (c, element) in line(r).iter().enumerate().skip(done) {
+                    dst[place(column + c) + row + r] = *element;
                 }
             }
         }
     }
+}
+
+/// Four rows of four as four columns.
+#[cfg(target_arch = "x86_64")]
+fn transpose_quad(rows: [&[f32; QUAD]; QUAD]) -> [[f32; QUAD]; QUAD] {
+    use std::arch::x86_64::{_mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+
+    // SAFETY: every x86-64 processor has SSE; each pointer leads to four elements, and a register holds four, in the
+    // order of an array.
+    unsafe {
+        let [a, b, c, d] = rows.map(|row| _mm_loadu_ps(row.as_ptr()));
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        std::mem::transmute([
+            _mm_movelh_ps(ab, cd),
+            _mm_movehl_ps(cd, ab),
+            _mm_movelh_ps(ab_high, cd_high),
+            _mm_movehl_ps(cd_high, ab_high),
+        ])
+    }
+}
+
+/// Four rows of four as four columns.
+#[cfg(not(target_arch = "x86_64"))]
+fn transpose_quad(rows: [&[f32; QUAD]; QUAD]) -> [[f32; QUAD]; QUAD] {
+    std::array::from_fn(|column| rows.map(|row| row[column]))
 }
 
 /// A dimension of the result, and how far source and result move along it.
