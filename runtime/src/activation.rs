@@ -1,22 +1,24 @@
 //! Activation functions: the elementwise functions that ride in a kernel's epilogue.
 
-/// An elementwise function `y = f(x)`.
+use crate::simd::{Scalar, math};
+
+/// An elementwise function `y = f(x)`. NaN gives NaN, for all of them.
 ///
 /// The definitions, with the paper each comes from, stand at the operators of the compiler; the polynomials for
-/// exp, tanh and erf, with their error in ULP, at `simd::math`.
+/// exp, tanh and erf, with their error in ULP, at [`simd::math`](crate::simd::math).
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Activation {
     /// `x`.
     #[default]
     Identity,
-    /// `max(x, 0)`.
+    /// `if x < 0 { 0 } else { x }`.
     Relu,
     /// `x` if `x > 0`, else `alpha · x`.
     LeakyRelu {
         /// Slope for negative `x`.
         alpha: f32,
     },
-    /// `min(max(x, low), high)`.
+    /// `x` raised to `low` where it is less, then lowered to `high` where it is more.
     Clip {
         /// Lower bound.
         low: f32,
@@ -29,19 +31,27 @@ pub enum Activation {
     Tanh,
     /// `x · sigmoid(x)`.
     Silu,
-    /// `min(max(alpha · x + beta, 0), 1)`.
+    /// `alpha · x + beta`, with one rounding, clipped to 0 and 1 as by [`Clip`](Self::Clip).
     HardSigmoid {
         /// Slope.
         alpha: f32,
         /// Offset.
         beta: f32,
     },
-    /// `x · min(max(x / 6 + 1/2, 0), 1)`.
+    /// `x ·` [`HardSigmoid`](Self::HardSigmoid) with `alpha` = 1/6 and `beta` = 1/2.
     HardSwish,
     /// `x/2 · (1 + erf(x / √2))`.
     Gelu,
     /// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
     GeluTanh,
+}
+
+impl Activation {
+    /// f(x), with the bits that every kernel computes.
+    #[must_use]
+    pub fn apply(self, x: f32) -> f32 {
+        math::activate(Scalar, self, x)
+    }
 }
 
 /// An [`Activation`] as three machine words, the form in which kernels' parameters carry it: no padding, so that the

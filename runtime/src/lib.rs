@@ -16,6 +16,7 @@ pub mod kernels;
 pub mod lanes;
 pub mod network;
 pub mod parameters;
+pub mod simd;
 pub mod threads;
 pub mod weights;
 

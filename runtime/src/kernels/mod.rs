@@ -7,7 +7,24 @@
 //!
 //! Every kernel has one signature, [`Entry`]: a list of pointers and the constants of the call.
 
+#![allow(clippy::needless_range_loop, reason = "registers have indices; iterators over them hide which are used")]
+
+pub mod affine;
+pub mod binary;
+pub mod block;
+pub mod conv;
+pub mod copy;
+pub mod depthwise;
+mod epilogue;
+pub mod fill;
+pub mod map;
 mod params;
+pub mod pool;
+mod rows;
+mod table;
+pub mod unblock;
+
+pub use table::{conv_tiles, depthwise_tiles, find, select, ukernels};
 
 pub use params::{
     Access, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Dim, Family, Field, Fill, Map, Params,
@@ -23,6 +40,7 @@ use crate::Isa;
 pub type Entry = unsafe extern "C" fn(args: *const *mut f32, params: *const ());
 
 /// One row of the kernel table.
+#[derive(Clone, Copy)]
 pub struct Ukernel {
     /// Decodes as family, tile (pixels × blocks), source pitch and instruction set: `conv_14x2_p16_avx512`.
     pub name: &'static str,
@@ -34,7 +52,7 @@ pub struct Ukernel {
     pub tile: Tile,
     /// Its code.
     pub entry: Entry,
-    /// Its path for generated Rust, from the runtime's root: `kernels::conv::avx512::<14, 2, 16>`.
+    /// Its path for generated Rust, from the runtime's root: `kernels::conv::avx512::p16::n2::m14`.
     pub path: &'static str,
 }
 
@@ -50,3 +68,6 @@ pub struct Tile {
     /// Elements between the source elements of neighbouring output pixels.
     pub px: u32,
 }
+
+#[cfg(test)]
+mod tests;

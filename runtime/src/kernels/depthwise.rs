@@ -1,0 +1,105 @@
+//! Depthwise convolution of a register tile; see [`Depthwise`].
+//!
+//! One accumulator for each pixel; the weights of a tap are loaded once for all of them, and a source vector is the
+//! memory operand of its FMA, so that the loads of L1 are the limit.
+
+use super::epilogue::{Place, finish};
+use super::rows::{scalar_row, tile_rows};
+use super::{Depthwise, Entry};
+use crate::simd::Simd;
+
+scalar_row!(Depthwise, "depthwise", definition);
+#[cfg(target_arch = "x86_64")]
+tile_rows! {
+    avx512, Avx512, Depthwise, "depthwise";
+    [p16 16 p32 32] * [n1 1: m1 1 m2 2 m3 3 m4 4 m5 5 m6 6 m7 7 m8 8 m9 9 m10 10 m11 11 m12 12 m13 13 m14 14;]
+}
+#[cfg(target_arch = "x86_64")]
+tile_rows! {
+    avx2, Avx2, Depthwise, "depthwise";
+    [p8 8 p16 16] * [n1 1: m1 1 m2 2 m3 3 m4 4 m5 5 m6 6 m7 7 m8 8 m9 9 m10 10 m11 11 m12 12 m13 13 m14 14;]
+}
+#[cfg(target_arch = "aarch64")]
+tile_rows! {
+    neon, Neon, Depthwise, "depthwise";
+    [p4 4 p8 8] * [n1 1: m1 1 m2 2 m3 3 m4 4 m5 5 m6 6 m7 7 m8 8 m9 9 m10 10 m11 11 m12 12 m13 13 m14 14;]
+}
+// Emulated: some of each kind.
+#[cfg(all(test, not(target_arch = "aarch64")))]
+tile_rows! {
+    neon, Neon, Depthwise, "depthwise";
+    [p4 4 p8 8] * [n1 1: m1 1 m3 3 m14 14;]
+}
+
+/// The formula of [`Depthwise`].
+///
+/// # Safety
+/// That of [`Entry`] for this family.
+unsafe fn definition(args: *const *mut f32, params: *const ()) {
+    // SAFETY: `params` is a Depthwise and `args` its pointers, each valid for its accesses, of which all offsets are.
+    unsafe {
+        let p = &*params.cast::<Depthwise>();
+        let [dst, src, weights, bias] = args.cast::<[*mut f32; 4]>().read();
+        let activation = p.activation.decode().unwrap_or_default();
+        let at = |index: u32, stride: u32| index as usize * stride as usize;
+        for m in 0..p.mr {
+            for lane in 0..p.block as usize {
+                let mut sum = *bias.add(lane);
+                for y in 0..p.kh {
+                    for x in 0..p.kw {
+                        let source = *src.add(at(y, p.kh_stride) + at(x, p.kw_stride) + at(m, p.px) + lane);
+                        sum = source.mul_add(*weights.add(at(y * p.kw + x, p.block) + lane), sum);
+                    }
+                }
+                let place = at(m, p.block) + lane;
+                if p.residual == 1 {
+                    sum += *(*args.add(4)).add(place);
+                }
+                *dst.add(place) = activation.apply(sum);
+            }
+        }
+    }
+}
+
+/// One register tile. A tile of this family has one block.
+///
+/// # Safety
+/// That of [`Entry`] for this family; this processor runs `map`.
+#[inline(always)]
+unsafe fn tile<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
+    s: S,
+    args: *const *mut f32,
+    params: *const (),
+    map: Entry,
+) {
+    // SAFETY: `params` is a Depthwise.
+    let p = unsafe { &*params.cast::<Depthwise>() };
+    debug_assert!(NR == 1 && [p.mr, p.block, p.px] == [MR as u32, S::LANES as u32, PX as u32]);
+    // SAFETY: the call has at least four pointers.
+    let [dst, src, mut weights, bias] = unsafe { args.cast::<[*mut f32; 4]>().read() };
+
+    // SAFETY: `bias` has one vector.
+    let mut sums = [[unsafe { s.load(bias) }; 1]; MR];
+    for y in 0..p.kh as usize {
+        let mut spot = src.wrapping_add(y * p.kh_stride as usize);
+        for _ in 0..p.kw {
+            // SAFETY: one of the window's vectors of weights.
+            let w = unsafe { s.load(weights) };
+            for m in 0..MR {
+                // SAFETY: the vector of pixel `m` at this place of the window.
+                let x = unsafe { s.load(spot.add(m * PX)) };
+                sums[m][0] = s.fma(x, w, sums[m][0]);
+            }
+            spot = spot.wrapping_add(p.kw_stride as usize);
+            weights = weights.wrapping_add(S::LANES);
+        }
+    }
+
+    let residual = (p.residual == 1).then(|| {
+        // SAFETY: the call has a fifth pointer where `residual` is 1.
+        let at = unsafe { args.add(4).read() }.cast_const();
+        Place { at, pitch: 0 }
+    });
+    // SAFETY: `dst` and `residual` are valid for the tile; the caller vouches for `map`.
+    unsafe { finish(s, sums, Place { at: dst, pitch: 0 }, residual, p.activation, map) };
+}

@@ -1,0 +1,165 @@
+//! The table of microkernels and how a row is found in it.
+
+use std::sync::LazyLock;
+
+use super::{Broadcast, Family, Params, Tile, Ukernel};
+use super::{affine, binary, block, conv, copy, depthwise, fill, map, pool, unblock};
+use crate::Isa;
+
+/// All rows that exist for this architecture, whatever this processor has: the scalar row of each family first.
+#[must_use]
+pub fn ukernels() -> &'static [Ukernel] {
+    static TABLE: LazyLock<Vec<Ukernel>> = LazyLock::new(|| {
+        let scalar = [
+            conv::SCALAR,
+            depthwise::SCALAR,
+            pool::SCALAR,
+            map::SCALAR,
+            binary::SCALAR,
+            affine::SCALAR,
+            fill::SCALAR,
+            copy::SCALAR,
+            block::SCALAR,
+            unblock::SCALAR,
+        ];
+        let tiled = [
+            #[cfg(target_arch = "x86_64")]
+            conv::avx512::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            conv::avx2::ROWS,
+            #[cfg(any(test, target_arch = "aarch64"))]
+            conv::neon::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            depthwise::avx512::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            depthwise::avx2::ROWS,
+            #[cfg(any(test, target_arch = "aarch64"))]
+            depthwise::neon::ROWS,
+        ];
+        let vector = [map::VECTOR, fill::VECTOR, block::VECTOR, unblock::VECTOR];
+        let tiled = tiled.into_iter().flatten().copied().flatten().copied().flatten();
+        scalar.into_iter().chain(tiled.copied()).chain(vector.into_iter().flatten().copied()).collect()
+    });
+    &TABLE
+}
+
+/// The row with this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Ukernel> {
+    ukernels().iter().find(|row| row.name == name)
+}
+
+/// The row of `family` for `isa` and `tile`. A family without register tile falls back on its scalar row where `isa`
+/// has none for this block; [`Conv`](super::Conv) and [`Depthwise`](super::Depthwise) have the rows that
+/// [`conv_tiles`] and [`depthwise_tiles`] list, and `None` otherwise.
+#[must_use]
+pub fn select(family: Family, isa: Isa, tile: Tile) -> Option<&'static Ukernel> {
+    let fits = |have: u32, want: u32| have == 0 || have == want;
+    let row = |isa: Isa| {
+        ukernels().iter().find(|row| {
+            row.family == family
+                && row.isa == isa
+                && fits(row.tile.mr, tile.mr)
+                && fits(row.tile.nr, tile.nr)
+                && fits(row.tile.block, tile.block)
+                && fits(row.tile.px, tile.px)
+        })
+    };
+    match family {
+        Family::Conv | Family::Depthwise => row(isa),
+        _ => row(isa).or_else(|| row(Isa::Scalar)),
+    }
+}
+
+/// The register tiles (`mr`, `nr`) of the [`Conv`](super::Conv) rows of `isa` for the source pitch `px`, in the order
+/// of the table. The scalar row takes any tile; for it the list holds some that are as good as any.
+pub fn conv_tiles(isa: Isa, px: u32) -> impl Iterator<Item = (u32, u32)> {
+    tiles(Family::Conv, isa, px)
+}
+
+/// The register tiles (`mr`) of the [`Depthwise`](super::Depthwise) rows of `isa` for the source pitch `px`, as
+/// [`conv_tiles`] for convolutions.
+pub fn depthwise_tiles(isa: Isa, px: u32) -> impl Iterator<Item = u32> {
+    tiles(Family::Depthwise, isa, px).map(|(mr, _)| mr)
+}
+
+fn tiles(family: Family, isa: Isa, px: u32) -> impl Iterator<Item = (u32, u32)> {
+    const ANY: [(u32, u32); 14] = {
+        let mut tiles = [(0, 1); 14];
+        let mut i = 0;
+        while i < 14 {
+            tiles[i].0 = i as u32 + 1;
+            i += 1;
+        }
+        tiles
+    };
+    let any: &[_] = if isa == Isa::Scalar { &ANY } else { &[] };
+    let rows = ukernels().iter().filter(move |row| row.family == family && row.isa == isa && row.tile.px == px);
+    any.iter().copied().chain(rows.map(|row| (row.tile.mr, row.tile.nr)))
+}
+
+impl Ukernel {
+    /// Whether this row may run `params`. That operands are as large as [`Params::accesses`] says is not asked here.
+    ///
+    /// # Errors
+    /// Says which parameter this row does not take, and what it takes.
+    pub fn accepts(&self, params: &Params) -> Result<(), String> {
+        let refuse = |what: &str, takes: &dyn std::fmt::Display, found: u32| {
+            Err(format!("kernel `{}` takes {what} {takes}, not {found}", self.name))
+        };
+        if params.family() != self.family {
+            let found = params.family().name();
+            return Err(format!("kernel `{}` takes parameters of `{}`, not `{found}`", self.name, self.family.name()));
+        }
+        let tile = params.tile();
+        for (what, have, want) in [
+            ("mr", self.tile.mr, tile.mr),
+            ("nr", self.tile.nr, tile.nr),
+            ("block", self.tile.block, tile.block),
+            ("px", self.tile.px, tile.px),
+        ] {
+            if have != 0 && have != want {
+                return refuse(what, &have, want);
+            }
+        }
+        let residual = match params {
+            Params::Conv(p) => p.residual,
+            Params::Depthwise(p) => p.residual,
+            _ => 0,
+        };
+        if residual > 1 {
+            return refuse("residual", &"0 or 1", residual);
+        }
+        match params {
+            Params::Binary(p) if p.broadcast == Broadcast::Lanes => self.takes_len(p.len, p.block),
+            Params::Affine(p) => self.takes_len(p.len, p.block),
+            Params::Block(p) if p.channels > p.block => refuse("at most block channels, here", &p.block, p.channels),
+            Params::Unblock(p) if p.channels > p.block => refuse("at most block channels, here", &p.block, p.channels),
+            _ => Ok(()),
+        }
+    }
+
+    fn takes_len(&self, len: u32, block: u32) -> Result<(), String> {
+        if block != 0 && len.is_multiple_of(block) {
+            return Ok(());
+        }
+        Err(format!("kernel `{}` takes a len that is a multiple of block; {len} is none of {block}", self.name))
+    }
+}
+
+impl Params {
+    /// The register tile of the call; zero where the family has no such parameter.
+    #[must_use]
+    pub const fn tile(&self) -> Tile {
+        match *self {
+            Self::Conv(p) => Tile { mr: p.mr, nr: p.nr, block: p.block, px: p.px },
+            Self::Depthwise(p) => Tile { mr: p.mr, nr: 1, block: p.block, px: p.px },
+            Self::Pool(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::Binary(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::Affine(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::Block(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::Unblock(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::Map(_) | Self::Fill(_) | Self::Copy(_) => Tile { mr: 0, nr: 0, block: 0, px: 0 },
+        }
+    }
+}

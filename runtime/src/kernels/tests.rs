@@ -1,0 +1,221 @@
+//! Every row of the table against the scalar row of its family: the same bits, and nothing touched that
+//! [`Params::accesses`] does not state.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+use crate::Isa;
+use crate::activation::{Activation, ActivationCode};
+
+mod operand;
+
+use operand::Operand;
+
+/// Whether this processor runs `row`; elsewhere NEON is emulated.
+fn runs(row: &Ukernel) -> bool {
+    row.isa == Isa::Neon || row.isa.available()
+}
+
+fn activation() -> impl Strategy<Value = ActivationCode> {
+    let constant = -3.0f32..3.0;
+    let plain = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::Gelu,
+        Activation::GeluTanh,
+    ];
+    prop_oneof![
+        4 => prop::sample::select(plain.to_vec()),
+        1 => constant.clone().prop_map(|alpha| Activation::LeakyRelu { alpha }),
+        1 => (constant.clone(), constant.clone()).prop_map(|(low, high)| Activation::Clip { low, high }),
+        1 => (constant.clone(), constant).prop_map(|(alpha, beta)| Activation::HardSigmoid { alpha, beta }),
+    ]
+    .prop_map(ActivationCode::new)
+}
+
+/// Row lengths below, at, above and at multiples of every vector's width.
+fn length() -> impl Strategy<Value = u32> {
+    prop_oneof![0u32..=70, prop::sample::select(vec![4, 8, 16, 32, 48, 64, 2048, 4100])]
+}
+
+/// Parameters that `row` takes.
+fn params(row: &Ukernel) -> BoxedStrategy<Params> {
+    let Tile { mr, nr, block, px } = row.tile;
+    let block = if block == 0 { (1u32..=20).boxed() } else { Just(block).boxed() };
+    match row.family {
+        Family::Conv => {
+            let inner = prop_oneof![Just(1u32), Just(row.tile.block.max(1)), 2u32..=19];
+            let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
+            let tile = (any(mr), any(nr), block, any(px));
+            let window = (0u32..=3, 0u32..=100, 1u32..=3, 0u32..=100, 1u32..=4, inner, 0u32..=2);
+            (tile, window, 0u32..=9, 0u32..=1, 0u32..=9, activation())
+                .prop_map(|((mr, nr, block, px), window, gap, residual, residual_gap, activation)| {
+                    let (outer, outer_stride, kh, kh_stride, kw, inner, dilation) = window;
+                    let (dst_block, residual_block) = (mr * block + gap, mr * block + residual_gap);
+                    let kw_stride = inner * dilation;
+                    Params::Conv(Conv {
+                        mr,
+                        nr,
+                        block,
+                        px,
+                        outer,
+                        outer_stride,
+                        kh,
+                        kh_stride,
+                        kw,
+                        kw_stride,
+                        inner,
+                        dst_block,
+                        residual,
+                        residual_block,
+                        activation,
+                    })
+                })
+                .boxed()
+        }
+        Family::Depthwise => {
+            let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
+            ((any(mr), block, any(px)), (1u32..=5, 0u32..=100, 1u32..=5, 0u32..=40), 0u32..=1, activation())
+                .prop_map(|((mr, block, px), (kh, kh_stride, kw, kw_stride), residual, activation)| {
+                    Params::Depthwise(Depthwise { mr, block, px, kh, kh_stride, kw, kw_stride, residual, activation })
+                })
+                .boxed()
+        }
+        Family::Pool => pool(block).boxed(),
+        Family::Map => (0u32..=3, length(), 0u32..=9, 0u32..=9, activation())
+            .prop_map(|(rows, len, dst_gap, src_gap, activation)| {
+                Params::Map(Map { rows, len, dst_pitch: len + dst_gap, src_pitch: len + src_gap, activation })
+            })
+            .boxed(),
+        Family::Binary => {
+            let op = prop::sample::select(vec![
+                BinaryOp::Add,
+                BinaryOp::Sub,
+                BinaryOp::Mul,
+                BinaryOp::Div,
+                BinaryOp::Max,
+                BinaryOp::Min,
+            ]);
+            let broadcast = prop::sample::select(vec![Broadcast::Full, Broadcast::Lanes, Broadcast::Scalar]);
+            (op, broadcast, blocks(), 0u32..=3, prop::array::uniform3(0u32..=9), activation())
+                .prop_map(|(op, broadcast, (block, len), rows, gaps, activation)| {
+                    let [dst_pitch, a_pitch, b_pitch] = gaps.map(|gap| len + gap);
+                    Params::Binary(Binary { op, broadcast, block, rows, len, dst_pitch, a_pitch, b_pitch, activation })
+                })
+                .boxed()
+        }
+        Family::Affine => (blocks(), 0u32..=3, 0u32..=9, 0u32..=9, activation())
+            .prop_map(|((block, len), rows, dst_gap, src_gap, activation)| {
+                let (dst_pitch, src_pitch) = (len + dst_gap, len + src_gap);
+                Params::Affine(Affine { block, rows, len, dst_pitch, src_pitch, activation })
+            })
+            .boxed(),
+        Family::Fill => (0u32..=3, length(), 0u32..=9, -9.0f32..9.0)
+            .prop_map(|(rows, len, gap, value)| Params::Fill(Fill { rows, len, dst_pitch: len + gap, value }))
+            .boxed(),
+        Family::Copy => (0u32..=3, length(), 0u32..=9, 0u32..=9)
+            .prop_map(|(rows, len, dst_gap, src_gap)| {
+                Params::Copy(Copy { rows, len, dst_pitch: len + dst_gap, src_pitch: len + src_gap })
+            })
+            .boxed(),
+        Family::Block => planes(block)
+            .prop_map(|(block, channels, h, w, gaps)| {
+                let [dst_gap, src_gap, plane_gap] = gaps;
+                let (dst_pitch, src_pitch) = (w * block + dst_gap, w + src_gap);
+                let src_plane = h * src_pitch + plane_gap;
+                Params::Block(Block { block, channels, h, w, dst_pitch, src_plane, src_pitch })
+            })
+            .boxed(),
+        Family::Unblock => planes(block)
+            .prop_map(|(block, channels, h, w, gaps)| {
+                let [dst_gap, src_gap, plane_gap] = gaps;
+                let (dst_pitch, src_pitch) = (w + dst_gap, w * block + src_gap);
+                let dst_plane = h * dst_pitch + plane_gap;
+                Params::Unblock(Unblock { block, channels, h, w, dst_plane, dst_pitch, src_pitch })
+            })
+            .boxed(),
+    }
+}
+
+/// A block and a length that is a multiple of it.
+fn blocks() -> impl Strategy<Value = (u32, u32)> {
+    let block = prop_oneof![1u32..=20, prop::sample::select(vec![1, 4, 8, 16, 32])];
+    let times = prop_oneof![9 => 0u32..=9, 1 => 500u32..=600];
+    (block, times).prop_map(|(block, times)| (block, block * times))
+}
+
+/// Block, channels, height, width, and gaps, which are often all zero.
+fn planes(block: BoxedStrategy<u32>) -> impl Strategy<Value = (u32, u32, u32, u32, [u32; 3])> {
+    let gaps = prop_oneof![Just([0, 0, 0]), prop::array::uniform3(0u32..=9)];
+    let channels = prop_oneof![Just(u32::MAX), 0u32..=20];
+    (block, channels, 0u32..=3, 0u32..=40, gaps).prop_map(|(block, c, h, w, gaps)| (block, c.min(block), h, w, gaps))
+}
+
+fn pool(block: BoxedStrategy<u32>) -> impl Strategy<Value = Params> {
+    let kind = prop::sample::select(vec![PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad]);
+    let side = || (1u32..=20, 1u32..=4, 1u32..=3, 0u32..=3, 1u32..=2);
+    // Results along one side: those of the definition with equal padding at the end, and at least one.
+    let results = |(n, k, stride, pad, dilation): (u32, u32, u32, u32, u32)| {
+        (n + 2 * pad).checked_sub((k - 1) * dilation + 1).map_or(1, |rest| rest / stride + 1)
+    };
+    (kind, block, side(), side(), 0u32..=9, 0u32..=9).prop_map(move |(kind, block, rows, columns, src_gap, dst_gap)| {
+        let (out_h, out_w) = (results(rows), results(columns));
+        let (in_h, kh, stride_h, pad_top, dilation_h) = rows;
+        let (in_w, kw, stride_w, pad_left, dilation_w) = columns;
+        let (src_pitch, dst_pitch) = (in_w * block + src_gap, out_w * block + dst_gap);
+        Params::Pool(Pool {
+            kind,
+            block,
+            in_h,
+            in_w,
+            out_h,
+            out_w,
+            kh,
+            kw,
+            stride_h,
+            stride_w,
+            pad_top,
+            pad_left,
+            dilation_h,
+            dilation_w,
+            src_pitch,
+            dst_pitch,
+        })
+    })
+}
+
+/// The operands of a call, `seed` deciding the values.
+fn operands(params: &Params, seed: u64) -> Vec<Operand> {
+    params.accesses().iter().zip(seed..).map(|(access, seed)| Operand::new(access, seed)).collect()
+}
+
+fn call(row: &Ukernel, params: &Params, operands: &mut [Operand]) {
+    let args: Vec<*mut f32> = operands.iter_mut().map(Operand::as_mut_ptr).collect();
+    // SAFETY: each pointer is valid for its access; the processor runs the row.
+    unsafe { (row.entry)(args.as_ptr(), params.as_ptr()) };
+}
+
+#[test]
+fn rows_agree_with_their_definition() {
+    for row in ukernels().iter().filter(|row| runs(row)) {
+        let scalar = select(row.family, Isa::Scalar, row.tile).expect("every family has a scalar row");
+        let cases = if row.tile.mr == 0 { 256 } else { 24 };
+        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+        let result = runner.run(&(params(row), any::<u64>()), |(params, seed)| {
+            row.accepts(&params).expect("the strategy makes what the row takes");
+            let (mut found, mut expected) = (operands(&params, seed), operands(&params, seed));
+            call(row, &params, &mut found);
+            call(scalar, &params, &mut expected);
+            for (found, expected) in found.iter().zip(&expected) {
+                found.check(expected)?;
+            }
+            Ok(())
+        });
+        assert!(result.is_ok(), "{}: {}", row.name, result.unwrap_err());
+    }
+}
