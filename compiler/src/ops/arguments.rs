@@ -19,6 +19,7 @@ struct Argument {
     /// Its position, where it was given without a name.
     position: Option<usize>,
     value: Attribute,
+    read: bool,
 }
 
 impl Argument {
@@ -45,7 +46,7 @@ impl Arguments {
     /// # Errors
     /// Says which one is given twice.
     pub fn of_attributes(attributes: Attributes) -> Result<Self, CallError> {
-        Self::new(attributes.0.into_iter().map(|(name, value)| Argument { name, position: None, value }))
+        Self::new(attributes.0.into_iter().map(|(name, value)| Argument { name, position: None, value, read: false }))
     }
 
     /// The constants of `call`, which it gives away. Those without a name are, in order, the ones named `positional`.
@@ -64,9 +65,14 @@ impl Arguments {
             return Err(CallError::Positional(positional.len(), known));
         }
         let unnamed = unnamed.into_iter().zip(positional).enumerate();
-        let unnamed = unnamed.map(|(i, (value, &name))| Argument { name: name.to_owned(), position: Some(i), value });
+        let unnamed = unnamed.map(|(i, (value, &name))| Argument {
+            name: name.to_owned(),
+            position: Some(i),
+            value,
+            read: false,
+        });
         let named = std::mem::take(&mut call.named).into_iter();
-        Self::new(unnamed.chain(named.map(|(name, value)| Argument { name, position: None, value })))
+        Self::new(unnamed.chain(named.map(|(name, value)| Argument { name, position: None, value, read: false })))
     }
 
     fn new(arguments: impl Iterator<Item = Argument>) -> Result<Self, CallError> {
@@ -86,8 +92,8 @@ impl Arguments {
     /// Says what is expected and what was found.
     pub fn read<T>(&mut self, name: &'static str, reader: &Reader<T>) -> Result<Option<T>, CallError> {
         self.asked.push(name);
-        let Some(place) = self.given.iter().position(|argument| argument.name == name) else { return Ok(None) };
-        let argument = self.given.remove(place);
+        let Some(argument) = self.given.iter_mut().find(|argument| argument.name == name) else { return Ok(None) };
+        argument.read = true;
         match (reader.read)(&argument.value) {
             Some(value) => Ok(Some(value)),
             None => Err(argument.error(format!("`{name}` expects {}, found {}", reader.expects, argument.value))),
@@ -102,7 +108,8 @@ impl Arguments {
         match self.read(name, reader)? {
             Some(value) => Ok(value),
             None => {
-                let misspelt = self.given.iter().find(|argument| nearest(&argument.name, [name]).is_some());
+                let mut unread = self.given.iter().filter(|argument| !argument.read);
+                let misspelt = unread.find(|argument| nearest(&argument.name, [name]).is_some());
                 Err(match misspelt {
                     Some(argument) => argument.error(format!("`{}` is unknown; did you mean `{name}`?", argument.name)),
                     None => CallError::Call(format!("`{name}` is missing: {}", reader.expects)),
@@ -111,12 +118,21 @@ impl Arguments {
         }
     }
 
+    /// That the constant `name` is wrong, wherever it stands; `message` names it.
+    #[must_use]
+    pub fn blame(&self, name: &str, message: String) -> CallError {
+        match self.given.iter().find(|argument| argument.name == name) {
+            Some(argument) => argument.error(message),
+            None => CallError::Call(message),
+        }
+    }
+
     /// Ends reading.
     ///
     /// # Errors
     /// Names a constant that was given and never asked for.
-    pub fn finish(self) -> Result<(), CallError> {
-        let Some(unknown) = self.given.first() else { return Ok(()) };
+    pub fn finish(&self) -> Result<(), CallError> {
+        let Some(unknown) = self.given.iter().find(|argument| !argument.read) else { return Ok(()) };
         let name = &unknown.name;
         let known: Vec<String> = self.asked.iter().map(|name| format!("`{name}`")).collect();
         Err(unknown.error(match nearest(name, self.asked.iter().copied()) {

@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    /// From PyTorch's `avg_pool2d`.
+    /// As PyTorch's `avg_pool2d` counts: the window, cut to the padded image, or to the image.
     #[test]
     fn what_a_window_counts() {
         let x: &[f32] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];

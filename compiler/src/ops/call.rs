@@ -66,8 +66,9 @@ impl ParameterSpec {
     }
 }
 
-/// What is wrong with a call, and the place to point at. The message names the argument, and reads on from the
-/// operator's name: ``conv: `stride` expects …, found 0``, `conv: expects 4 dimensions (N C H W), gets 2`.
+/// What is wrong with a call, and the place to point at. The message names the argument that it is about, or
+/// completes the operator's name: ``conv `stem`: `stride` expects …, found 0``,
+/// ``conv `stem` expects 4 dimensions (N C H W), gets 2``.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The argument at this position, counted from 0.

@@ -173,7 +173,7 @@ fn depthwise(call: &mut Call<'_>) -> Result<Construction, CallError> {
     let multiplier = arguments.read("multiplier", &SIZE)?.unwrap_or(1);
     let [groups, ..] = image;
     let Some(channels) = groups.checked_mul(multiplier) else {
-        return Err(CallError::Named("multiplier".to_owned(), format!("`multiplier` {multiplier} is too large")));
+        return Err(arguments.blame("multiplier", format!("`multiplier` {multiplier} is too large")));
     };
     construct(arguments, image, channels, kernel, groups, Slide::Any)
 }
@@ -224,7 +224,7 @@ fn construct(
     for (channels, which) in [(inputs, "input"), (outputs, "output")] {
         if channels % groups != 0 {
             let message = format!("`groups` {groups} does not divide the {channels} {which} channels");
-            return Err(CallError::Named("groups".to_owned(), message));
+            return Err(arguments.blame("groups", message));
         }
     }
     let mut parameters = vec![ParameterSpec::new("weight", [outputs, inputs / groups, kernel[0], kernel[1]])];

@@ -1,6 +1,6 @@
 //! Operators: one file each, holding attributes, shape rule, naive definition, MACs, lowering and test cases.
 //!
-//! To add one, write its file and add its two lines below; `docs/add-an-operator.md` leads through it.
+//! To add one, write its file and add its line to the list at the end; `docs/add-an-operator.md` leads through it.
 
 pub mod activations;
 pub mod arguments;

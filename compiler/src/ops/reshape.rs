@@ -72,8 +72,8 @@ impl Operator for Reshape {
         let shape = arguments.need("shape", &NEW_SHAPE)?;
         arguments.finish()?;
         check::operands(&call.types(), &["x"])?;
-        let op = Self::resolve(&call.operands[0].shape, &shape).map_err(|why| CallError::Operand(0, why))?;
-        Ok(op.into())
+        let op = Self::resolve(&call.operands[0].shape, &shape);
+        op.map(Construction::from).map_err(|why| arguments.blame("shape", format!("`shape`: {why}")))
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
@@ -168,7 +168,7 @@ mod tests {
         );
         assert_eq!(
             called("reshape", &[x], &[shape(&[3, -1])], &[]),
-            "tensor 0: 800 elements of [2, 16, 5, 5] do not divide into [3, -1]"
+            "argument 0: `shape`: 800 elements of [2, 16, 5, 5] do not divide into [3, -1]"
         );
     }
 }
