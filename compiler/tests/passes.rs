@@ -3,17 +3,14 @@
 //! A file holds a graph, and below the line `; after` what the pass makes of it, or the line `; unchanged` where it
 //! declines. `CONVOKE_BLESS=1` writes what stands below. Both graphs are evaluated on the same pseudo-random tensors.
 
+mod support;
+
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use convoke_compiler::Graph;
-use convoke_compiler::graph::evaluate::evaluate;
 use convoke_compiler::passes::{Pass, passes, run_pass, run_pipeline};
-use convoke_runtime::{Parameters, Tensor};
-
-/// The largest difference between the results before and after, relative to the largest result.
-const TOLERANCE: f32 = 1e-5;
+use support::compare;
 
 #[test]
 fn each_pass_does_what_its_files_say() {
@@ -72,7 +69,9 @@ fn check(file: &Path, run: &dyn Fn(&mut Graph) -> Result<bool, String>) -> Resul
     if changed != (after.to_string() != before.to_string()) {
         return Err(fail(format!("the pass says that it changes {}", if changed { "something" } else { "nothing" })));
     }
-    compare(&before, &after).map_err(fail)?;
+    if !compare(&before, &after).map_err(fail)? {
+        return Err(fail("a result is not finite, and shows nothing".to_owned()));
+    }
     let reparsed: Graph = after.to_string().parse().map_err(|error| fail(format!("{error}")))?;
     if reparsed.to_string() != after.to_string() {
         return Err(fail(format!("the result\n{after}\nparses as\n{reparsed}")));
@@ -85,44 +84,4 @@ fn check(file: &Path, run: &dyn Fn(&mut Graph) -> Result<bool, String>) -> Resul
         return Err(fail(format!("expected\n{text}\nfound\n{expected}\nCONVOKE_BLESS=1 accepts it")));
     }
     Ok(changed)
-}
-
-/// Evaluates both graphs on the same tensors.
-fn compare(before: &Graph, after: &Graph) -> Result<(), String> {
-    let inputs = (1..).zip(before.inputs());
-    let inputs: Vec<_> = inputs.map(|(seed, &id)| random(&before.type_of(id.into()).shape, -2.0..2.0, seed)).collect();
-    let parameters = (100..).zip(before.parameters()).map(|(seed, (name, ty))| {
-        // A variance is positive.
-        let range = if name.ends_with("var") { 0.25..2.0 } else { -2.0..2.0 };
-        (name, random(&ty.shape, range, seed))
-    });
-    let parameters = Parameters::from_tensors(parameters);
-    let results = |graph| evaluate(graph, &inputs, &parameters).map_err(|error| error.to_string());
-    let (before_results, after_results) = (results(before)?, results(after)?);
-    for ((name, _), (expected, found)) in before.outputs().iter().zip(before_results.iter().zip(&after_results)) {
-        if expected.shape() != found.shape() {
-            return Err(format!("output `{name}` had shape {:?} and has {:?}", expected.shape(), found.shape()));
-        }
-        let largest = expected.data().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let mut pairs = expected.data().iter().zip(found.data());
-        let differs = pairs.find(|(a, b)| (*a - *b).abs() > TOLERANCE * largest || a.is_nan() != b.is_nan());
-        if let Some((a, b)) = differs {
-            return Err(format!("output `{name}` was {a} somewhere and is {b}; its largest value is {largest}"));
-        }
-    }
-    Ok(())
-}
-
-/// Uniform values from the generator xorshift64* (Vigna 2016).
-fn random(shape: &[usize], range: Range<f32>, seed: u64) -> Tensor {
-    let mut tensor = Tensor::zeros(shape);
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for value in tensor.data_mut() {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        let unit = (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / 16_777_216.0;
-        *value = range.start + (range.end - range.start) * unit;
-    }
-    tensor
 }

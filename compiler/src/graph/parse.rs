@@ -138,10 +138,14 @@ impl Parser<'_> {
         cursor.expect("%")?;
         let name = cursor.name("a node's name")?;
         let output = if cursor.eat("#") { cursor.integer()? } else { 0 };
-        match self.editor.graph().find(&name) {
-            Some(node) => Ok(Value { node, output }),
-            None => Err(start.fail_with("a node from above", format!("`%{name}`"))),
+        let Some(node) = self.editor.graph().find(&name) else {
+            return Err(start.fail_with("a node from above", format!("`%{name}`")));
+        };
+        let results = self.editor.graph().node(node).types.len();
+        if usize::from(output) >= results {
+            return Err(start.fail_with(&format!("a result below {results}"), format!("`%{name}#{output}`")));
         }
+        Ok(Value { node, output })
     }
 }
 
@@ -228,6 +232,7 @@ output b = %b
             (&deep, "line 3, column 533: expected expressions that nest less deeply, found `reshape`"),
             (&lists, "line 3, column 85: expected lists that nest less deeply, found `[`"),
             ("output y", "line 3, column 9: expected `=`, found the end of the line"),
+            ("output y = %x#1", "line 3, column 12: expected a result below 1, found `%x#1`"),
             ("output y = %x#99999", "line 3, column 15: expected a whole number, found `99999`"),
         ];
         for (line, message) in table {
