@@ -4,7 +4,7 @@
 //! reshape(x), flatten(x)              ⟹   x   where the shape stays
 //! x + 0, x · 1                        ⟹   x   for constants 0 and 1 that do not broadcast x
 //! concat(x)                           ⟹   x
-//! max_pool(x), avg_pool(x)            ⟹   x   for windows of one tap, stride 1, without padding
+//! max_pool(x), avg_pool(x)            ⟹   x   for windows of one tap, without padding, where the shape stays
 //! relu(x), clip(x), leaky_relu(x)     ⟹   x   where the bounds hold already, being those of the operator before, or
 //!                                             are no bounds for finite x
 //! ```
@@ -62,9 +62,9 @@ fn other_than(graph: &Graph, operands: &[Value], neutral: f32) -> Option<Value> 
     if is_neutral(b) { Some(a) } else { is_neutral(a).then_some(b) }
 }
 
-/// Whether each window is one pixel, in place.
+/// Whether each window is one pixel of the image; where the shape stays, each in its place.
 fn is_pixel(window: &Window) -> bool {
-    (window.kernel, window.stride, window.padding) == ([1, 1], [1, 1], [0; 4])
+    (window.kernel, window.padding) == ([1, 1], [0; 4])
 }
 
 /// Whether `activation` keeps every number within `bounds`, lower and upper.
