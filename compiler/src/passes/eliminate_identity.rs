@@ -4,7 +4,8 @@
 //! reshape(x), flatten(x)              ⟹   x   where the shape stays
 //! x + 0, x · 1                        ⟹   x   for constants 0 and 1 that do not broadcast x
 //! concat(x)                           ⟹   x
-//! max_pool(x), avg_pool(x)            ⟹   x   for windows of one tap, without padding, where the shape stays
+//! max_pool(x), avg_pool(x)            ⟹   x   for windows of one tap, which have no padding, where the
+//!                                             shape stays
 //! relu(x), clip(x), leaky_relu(x)     ⟹   x   where the bounds hold already, being those of the operator before, or
 //!                                             are no bounds for finite x
 //! ```
@@ -17,7 +18,7 @@ use convoke_runtime::Activation;
 use super::Pass;
 use crate::Graph;
 use crate::graph::{GraphError, NodeId, Value};
-use crate::ops::{Op, Window};
+use crate::ops::Op;
 
 /// Takes away operators whose result is their operand.
 pub const PASS: Pass = Pass { name: "eliminate_identity", run };
@@ -48,8 +49,8 @@ fn operand_that_stays(graph: &Graph, id: NodeId) -> Option<Value> {
         Op::Add(add) if add.epilogue.is_none() => return other_than(graph, &operands, 0.0),
         Op::Mul(mul) if mul.epilogue.is_none() => return other_than(graph, &operands, 1.0),
         Op::Concat(_) => operands.len() == 1,
-        Op::MaxPool(pool) => is_pixel(&pool.window()),
-        Op::AvgPool(pool) => is_pixel(&pool.window()),
+        Op::MaxPool(pool) => pool.kernel == [1, 1],
+        Op::AvgPool(pool) => pool.kernel == [1, 1],
         _ => does_nothing(op.activation()?, bounds(graph, *operands.first()?)),
     };
     operands.first().copied().filter(|_| stays)
@@ -60,11 +61,6 @@ fn other_than(graph: &Graph, operands: &[Value], neutral: f32) -> Option<Value> 
     let &[a, b] = operands else { return None };
     let is_neutral = |value: Value| graph.node(value.node).weight().and_then(|w| w.uniform()) == Some(neutral);
     if is_neutral(b) { Some(a) } else { is_neutral(a).then_some(b) }
-}
-
-/// Whether each window is one pixel of the image; where the shape stays, each in its place.
-fn is_pixel(window: &Window) -> bool {
-    (window.kernel, window.padding) == ([1, 1], [0; 4])
 }
 
 /// Whether `activation` keeps every number within `bounds`, lower and upper.
