@@ -151,7 +151,8 @@ word_enum! {
         Max = 0,
         /// Their sum in row-major order, divided by their count.
         Average = 1,
-        /// Their sum in row-major order, divided by the window's size, padding included.
+        /// Their sum in row-major order, divided by the number of the window's elements that lie inside the source or its
+        /// padding.
         AverageIncludePad = 2,
     }
 }
@@ -360,6 +361,10 @@ families! {
         pad_top: u32,
         /// Columns of padding to the left.
         pad_left: u32,
+        /// Rows of padding below; windows may reach beyond.
+        pad_bottom: u32,
+        /// Columns of padding to the right; windows may reach beyond.
+        pad_right: u32,
         /// Rows between rows of a window.
         dilation_h: u32,
         /// Columns between columns of a window.

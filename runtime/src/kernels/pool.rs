@@ -18,10 +18,15 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
         let at = |index: u32, stride: u32| index as usize * stride as usize;
         for (oy, ox) in (0..p.out_h).flat_map(|oy| (0..p.out_w).map(move |ox| (oy, ox))) {
             for lane in 0..p.block as usize {
-                let (mut result, mut count) = (if p.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 }, 0);
+                let mut result = if p.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+                let (mut count, mut padded) = (0, 0);
                 for (ky, kx) in (0..p.kh).flat_map(|ky| (0..p.kw).map(move |kx| (ky, kx))) {
-                    let y = (oy * p.stride_h + ky * p.dilation_h).wrapping_sub(p.pad_top);
-                    let x = (ox * p.stride_w + kx * p.dilation_w).wrapping_sub(p.pad_left);
+                    // Counted from the first pixel of the padding.
+                    let (row, column) = (oy * p.stride_h + ky * p.dilation_h, ox * p.stride_w + kx * p.dilation_w);
+                    if row < p.pad_top + p.in_h + p.pad_bottom && column < p.pad_left + p.in_w + p.pad_right {
+                        padded += 1;
+                    }
+                    let (y, x) = (row.wrapping_sub(p.pad_top), column.wrapping_sub(p.pad_left));
                     if y < p.in_h && x < p.in_w {
                         let element = *src.add(at(y, p.src_pitch) + at(x, p.block) + lane);
                         result = if p.kind == PoolKind::Max { Scalar.max(result, element) } else { result + element };
@@ -31,7 +36,7 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
                 *dst.add(at(oy, p.dst_pitch) + at(ox, p.block) + lane) = match p.kind {
                     PoolKind::Max => result,
                     PoolKind::Average => result / count as f32,
-                    PoolKind::AverageIncludePad => result / (p.kh * p.kw) as f32,
+                    PoolKind::AverageIncludePad => result / padded as f32,
                 };
             }
         }

@@ -181,6 +181,8 @@ fn pool(block: BoxedStrategy<u32>) -> impl Strategy<Value = Params> {
             stride_w,
             pad_top,
             pad_left,
+            pad_bottom: pad_top,
+            pad_right: pad_left,
             dilation_h,
             dilation_w,
             src_pitch,
