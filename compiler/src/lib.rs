@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod graph;
+pub mod lang;
 pub mod lir;
 pub mod ops;
 pub mod passes;

@@ -169,6 +169,14 @@ impl<'g> Editor<'g> {
         self.graph.graph[node.0].origin = names;
     }
 
+    /// Gives `node` another name, made unique.
+    pub fn rename(&mut self, node: NodeId, name: &str) {
+        let name = self.unique(name.to_owned());
+        let old = std::mem::replace(&mut self.graph.graph[node.0].name, name.clone());
+        self.graph.names.remove(&old);
+        self.graph.names.insert(name, node);
+    }
+
     /// Adds a node as it is given, except that its name is made unique.
     pub(super) fn insert(&mut self, name: String, kind: NodeKind, types: Vec<TensorType>) -> NodeId {
         let name = self.unique(name);

@@ -26,3 +26,5 @@ pub(crate) const ELEMENTS: usize = 1 << 31;
 pub(crate) const RANK: usize = 8;
 /// Errors that are reported before the rest is left out.
 pub(crate) const ERRORS: usize = 32;
+/// Lists in lists.
+pub(crate) const LIST_DEPTH: usize = 16;

@@ -26,15 +26,6 @@ pub(crate) fn items(tokens: &Tokens) -> Result<Vec<Item>, Vec<Error>> {
     if parser.errors.is_empty() { Ok(items) } else { Err(parser.errors) }
 }
 
-/// The arguments of a call, without parentheses: `width: 0.75, classes: 10`.
-///
-/// # Errors
-/// The first syntax error.
-pub(crate) fn arguments(tokens: &Tokens) -> Result<Vec<super::ast::Argument>, Vec<Error>> {
-    let mut parser = Parser::new(&tokens.kinds);
-    let end = parser.kinds.len() - 1;
-    parser.argument_list(end).map_err(|error| vec![*error])
-}
 
 struct Parser<'a> {
     kinds: &'a [TokenKind],

@@ -1,0 +1,156 @@
+//! A description after parsing: what is in it, and graphs of its networks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use proc_macro2::TokenStream;
+
+use super::ast::{Definition, Item, Network};
+use super::error::{Errors, Source};
+use super::token::{Ends, Tokens};
+use super::{check, eval, parse};
+use crate::Graph;
+use crate::ops::Attribute;
+
+/// A description: networks, and the blocks, functions and constants that they are made of.
+///
+/// It is plain data: it may be kept in a `static` and shared between threads.
+#[derive(Debug)]
+pub struct Module {
+    items: Vec<Item>,
+    index: HashMap<String, usize>,
+    source: Option<Arc<Source>>,
+}
+
+/// What is known of a network before it is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkInfo<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// The lines of its doc comment.
+    pub docs: &'m [String],
+    /// `pub`, `pub(crate)`, … or nothing.
+    pub visibility: &'m str,
+    /// The constants that it takes, with defaults and those given by an instance left out: without them there is no
+    /// graph of it.
+    pub needs: Vec<&'m str>,
+    /// All constants that it takes.
+    pub constants: Vec<&'m str>,
+}
+
+impl Module {
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// Every mistake that shows without building a network: of syntax, and names that stand for nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use convoke_compiler::lang::Module;
+    ///
+    /// let module = Module::parse(
+    ///     "network Tiny(image: f32[1, 3, 8, 8]) -> scores {
+    ///          image -> conv1: conv(4, kernel: 3, padding: 1) -> relu -> flatten -> fc: linear(10)
+    ///      }",
+    /// )?;
+    /// assert_eq!(module.graph("Tiny")?.parameter_count(), 3 * 4 * 9 + 4 + 4 * 64 * 10 + 10);
+    /// # Ok::<(), convoke_compiler::lang::Errors>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Errors> {
+        let module = Self::items_of(text)?;
+        let errors = check::module(&module);
+        if errors.is_empty() { Ok(module) } else { Err(Errors::new(errors, module.source)) }
+    }
+
+    /// Reads a description without a look at its names.
+    pub(crate) fn items_of(text: &str) -> Result<Self, Errors> {
+        let (tokens, places) = Tokens::read(text)?;
+        let source = Source::new(text, places);
+        match parse::items(&tokens) {
+            Ok(items) => Ok(Self::new(items, Some(source))),
+            Err(errors) => Err(Errors::new(errors, Some(source))),
+        }
+    }
+
+    fn new(items: Vec<Item>, source: Option<Arc<Source>>) -> Self {
+        let index = items.iter().enumerate().rev().map(|(i, item)| (item.name().text.clone(), i)).collect();
+        Self { items, index, source }
+    }
+
+    /// The networks, in the order of the text.
+    #[must_use]
+    pub fn networks(&self) -> Vec<NetworkInfo<'_>> {
+        self.items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Network(network) => Some(self.info(network)),
+                Item::Const(_) | Item::Function(_) | Item::Block(_) => None,
+            })
+            .collect()
+    }
+
+    /// Builds a network.
+    ///
+    /// # Errors
+    /// Every mistake in it, or that there is no such network, with the nearest name.
+    pub fn graph(&self, network: &str) -> Result<Graph, Errors> {
+        self.graph_with(network, &[])
+    }
+
+    /// Builds a network with some of its constants given: `[("width", 0.75.into())]`.
+    ///
+    /// # Errors
+    /// As [`graph`](Self::graph); or a constant is unknown.
+    pub fn graph_with(&self, network: &str, constants: &[(&str, Attribute)]) -> Result<Graph, Errors> {
+        eval::network(self, network, constants).map_err(|errors| Errors::new(errors, self.source.clone()))
+    }
+
+    /// The text that it was read from; `None` for tokens of a macro call.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_deref()
+    }
+
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Item> {
+        self.index.get(name).map(|index| &self.items[*index])
+    }
+
+    /// The network that is written out, for an instance the one at the end of its chain; and the constants that the
+    /// instances on the way give.
+    fn info<'m>(&'m self, network: &'m Network) -> NetworkInfo<'m> {
+        let mut given = Vec::new();
+        let mut at = network;
+        let mut constants = Vec::new();
+        // A chain longer than the items goes in a circle, which building it reports.
+        for _ in 0..self.items.len() {
+            match &at.definition {
+                Definition::Body { constants: all, .. } => {
+                    constants = all.iter().collect();
+                    break;
+                }
+                Definition::Instance { base, arguments } => {
+                    given.extend(arguments.iter().filter_map(|argument| argument.name.as_ref()).map(|n| &n.text));
+                    match self.find(&base.text) {
+                        Some(Item::Network(next)) => at = next,
+                        _ => break,
+                    }
+                }
+            }
+        }
+        NetworkInfo {
+            name: &network.name.text,
+            docs: &network.docs,
+            visibility: &network.visibility,
+            needs: constants
+                .iter()
+                .filter(|constant| constant.default.is_none() && !given.contains(&&constant.name.text))
+                .map(|constant| constant.name.text.as_str())
+                .collect(),
+            constants: constants.iter().map(|constant| constant.name.text.as_str()).collect(),
+        }
+    }
+}
