@@ -115,13 +115,27 @@ pub(crate) struct Body {
 pub(crate) enum Statement {
     Let(Let),
     /// `x = value;`
-    Assign { target: Name, value: Expr },
+    Assign {
+        target: Name,
+        value: Expr,
+    },
     /// `for (i, n) in list { … }`
-    For { pattern: Pattern, list: Expr, body: Body },
+    For {
+        pattern: Pattern,
+        list: Expr,
+        body: Body,
+    },
     /// `if condition { … } else { … }`, without results.
-    If { branches: Vec<(Expr, Body)>, otherwise: Option<Body> },
+    If {
+        branches: Vec<(Expr, Body)>,
+        otherwise: Option<Body>,
+    },
     /// `assert(condition, "why");`
-    Assert { condition: Expr, message: Option<Expr>, span: Span },
+    Assert {
+        condition: Expr,
+        message: Option<Expr>,
+        span: Span,
+    },
 }
 
 /// `let pattern: type = value;` or `const NAME = value;`
@@ -161,18 +175,45 @@ pub(crate) enum ExprKind {
     Name(String),
     List(Vec<Expr>),
     /// `a..b` (or `a..=b` where `inclusive`): the list of the whole numbers between.
-    Range { start: Box<Expr>, end: Box<Expr>, inclusive: bool },
-    Unary { op: UnaryOp, operand: Box<Expr> },
-    Binary { op: BinaryOp, symbol: Span, left: Box<Expr>, right: Box<Expr> },
-    Property { of: Box<Expr>, name: Name },
-    Index { of: Box<Expr>, index: Box<Expr> },
+    Range {
+        start: Box<Expr>,
+        end: Box<Expr>,
+        inclusive: bool,
+    },
+    Unary {
+        op: UnaryOp,
+        operand: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        symbol: Span,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    Property {
+        of: Box<Expr>,
+        name: Name,
+    },
+    Index {
+        of: Box<Expr>,
+        index: Box<Expr>,
+    },
     Call(Call),
-    If { branches: Vec<(Expr, Body)>, otherwise: Option<Body> },
+    If {
+        branches: Vec<(Expr, Body)>,
+        otherwise: Option<Body>,
+    },
     Body(Body),
     /// `head -> stage -> stage`
-    Chain { head: Box<Expr>, stages: Vec<Stage> },
+    Chain {
+        head: Box<Expr>,
+        stages: Vec<Stage>,
+    },
     /// `name: call(…)` or `name: { … }` with nothing flowing in.
-    Scope { path: Path, of: Box<Expr> },
+    Scope {
+        path: Path,
+        of: Box<Expr>,
+    },
 }
 
 /// A call; in a stage the arguments in parentheses may be missing.

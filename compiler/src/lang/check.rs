@@ -6,7 +6,7 @@ use super::Module;
 use super::ast::{Argument, Body, Call, Definition, Expr, ExprKind, Item, Let, Name, Parameter, Path, PathPart};
 use super::ast::{Pattern, Stage, StageKind, Stages, Statement, TypePattern};
 use super::error::Error;
-use super::eval::builtin::BUILTINS;
+use super::eval::builtin;
 use super::prelude::prelude;
 use super::suggest::nearest;
 use super::token::Span;
@@ -266,8 +266,8 @@ impl<'m> Check<'m> {
 }
 
 /// The names outside of bodies; `operators` leaves out those of operators where false.
-fn names(module: &Module, operators: bool) -> impl Iterator<Item = &str> {
+fn names<'m>(module: &'m Module, operators: bool) -> impl Iterator<Item = &'m str> {
     let items = module.items().iter().chain(prelude().items()).map(|item| item.name().text.as_str());
-    let builtins = BUILTINS.iter().map(|(name, ..)| *name);
-    items.chain(Op::NAMES.iter().copied().filter(move |_| operators)).chain(builtins)
+    let builtins = builtin::names().chain(Op::NAMES.iter().copied().filter(move |_| operators));
+    items.chain(builtins.map(|name| -> &'m str { name }))
 }

@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+#[cfg(feature = "rust")]
 use proc_macro2::TokenStream;
 
 use super::ast::{Definition, Item, Network};
+#[cfg(feature = "rust")]
+use super::error::Error;
 use super::error::{Errors, Source};
-use super::token::{Ends, Tokens};
+use super::token::Tokens;
+#[cfg(feature = "rust")]
+use super::token::{Ends, Span};
 use super::{check, eval, parse};
 use crate::Graph;
 use crate::ops::Attribute;
@@ -66,9 +71,27 @@ impl Module {
     pub(crate) fn items_of(text: &str) -> Result<Self, Errors> {
         let (tokens, places) = Tokens::read(text)?;
         let source = Source::new(text, places);
-        match parse::items(&tokens) {
-            Ok(items) => Ok(Self::new(items, Some(source))),
-            Err(errors) => Err(Errors::new(errors, Some(source))),
+        let (items, errors) = parse::items(&tokens);
+        if errors.is_empty() { Ok(Self::new(items, Some(source))) } else { Err(Errors::new(errors, Some(source))) }
+    }
+
+    /// Reads the tokens of a macro call: what could be read, what is wrong, and the tokens' spans.
+    #[cfg(feature = "rust")]
+    pub(crate) fn of_tokens(stream: TokenStream) -> (Self, Vec<Error>, Vec<Ends>) {
+        match Tokens::new(stream) {
+            Ok(tokens) => {
+                let (items, mut errors) = parse::items(&tokens);
+                let module = Self::new(items, None);
+                // A name may be unknown because the item that defines it could not be read.
+                if errors.is_empty() {
+                    errors = check::module(&module);
+                }
+                (module, errors, tokens.spans)
+            }
+            Err((span, message)) => {
+                let error = Error::new(Span { first: 0, last: 0 }, message);
+                (Self::new(Vec::new(), None), vec![error], vec![span])
+            }
         }
     }
 

@@ -186,8 +186,7 @@ impl Tokens {
         if body.len() > limits::TEXT {
             return Err(fail(0..0, format!("the description is longer than {} bytes", limits::TEXT)));
         }
-        let place =
-            |(first, last): Ends| start + first.byte_range().start..start + last.byte_range().end;
+        let place = |(first, last): Ends| start + first.byte_range().start..start + last.byte_range().end;
         let stream: TokenStream = body.parse().map_err(|error: proc_macro2::LexError| {
             let message = "this text cannot be divided into tokens: a string, comment or bracket is not closed, or a \
                            character is not known";

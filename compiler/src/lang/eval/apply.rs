@@ -31,8 +31,7 @@ impl<'m> Evaluator<'m> {
         let callee = self.expr(&call.callee);
         let values = self.each(call.arguments.iter().map(|argument| &argument.value));
         let (callee, values) = (callee?, values?);
-        let mut given =
-            Given { flowed: flow.len(), positional: flow, named: Vec::new(), callee: call.callee.span };
+        let mut given = Given { flowed: flow.len(), positional: flow, named: Vec::new(), callee: call.callee.span };
         for (argument, value) in call.arguments.iter().zip(values) {
             match &argument.name {
                 Some(name) => given.named.push((name, value, argument.span())),
@@ -80,18 +79,14 @@ impl<'m> Evaluator<'m> {
     }
 
     fn block(&mut self, callable: Callable<'m>, given: Given<'m>, named: Option<Named>) -> Eval<Value<'m>> {
-        if let Some(named) = &named
-            && *named.path != self.prefix
-        {
-            self.take(named)?;
+        if let Some(named) = &named {
+            self.take_block(named)?;
         }
         let site = given.callee;
         // Without a name a block's operators go into the caller's scope, but `self` is then nothing.
         let scoped = std::mem::replace(&mut self.scoped, false);
         let path = named.as_ref().map(|named| named.path.clone());
-        let result = self.in_scope(named.as_ref(), |eval| {
-            eval.routine(FrameKind::Block, callable, given, site, path)
-        });
+        let result = self.in_scope(named.as_ref(), |eval| eval.routine(FrameKind::Block, callable, given, site, path));
         self.scoped = scoped;
         result
     }
@@ -111,7 +106,6 @@ impl<'m> Evaluator<'m> {
         };
         let arguments = self.arrange(&what, &routine.parameters, given)?;
         let frame = Frame { kind, module, name: &routine.name.text, site, path, variables: Vec::new() };
-        let depth_site = site;
         self.in_frame(frame, |eval| {
             for (parameter, argument) in routine.parameters.iter().zip(arguments) {
                 let value = match (argument, &parameter.default) {
@@ -128,7 +122,7 @@ impl<'m> Evaluator<'m> {
                 };
                 eval.frame().variables.push(Variable { name: &parameter.name.text, value, constant: false });
             }
-            eval.deeper(depth_site, |eval| eval.body_result(&routine.body, &what))
+            eval.deeper(site, |eval| eval.body_result(&routine.body, &what))
         })
     }
 
@@ -174,7 +168,8 @@ impl<'m> Evaluator<'m> {
                 None => {
                     let blame = if i < given.flowed { given.callee } else { span };
                     let plural = if parameters.len() == 1 { "" } else { "s" };
-                    let mut message = format!("{what} takes {} argument{plural} ({list}), gets {count}", parameters.len());
+                    let mut message =
+                        format!("{what} takes {} argument{plural} ({list}), gets {count}", parameters.len());
                     if given.flowed > 0 {
                         message += ", what flows in included";
                     }

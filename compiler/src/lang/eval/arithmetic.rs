@@ -74,13 +74,17 @@ fn int<'m>(op: BinaryOp, a: i64, b: i64) -> Result<Value<'m>, String> {
         BinaryOp::LessEqual => return Ok(Value::Bool(a <= b)),
         BinaryOp::Greater => return Ok(Value::Bool(a > b)),
         BinaryOp::GreaterEqual => return Ok(Value::Bool(a >= b)),
-        BinaryOp::Divide | BinaryOp::Remainder if b == 0 => return Err(format!("{a} {} 0 divides by zero", op.symbol())),
+        BinaryOp::Divide | BinaryOp::Remainder if b == 0 => {
+            return Err(format!("{a} {} 0 divides by zero", op.symbol()));
+        }
         BinaryOp::Add => a.checked_add(b),
         BinaryOp::Subtract => a.checked_sub(b),
         BinaryOp::Multiply => a.checked_mul(b),
         BinaryOp::Divide => a.checked_div(b),
         BinaryOp::Remainder => a.checked_rem(b),
-        BinaryOp::ShiftLeft => shift().and_then(|bits| a.checked_mul(1_i64.checked_shl(bits).filter(|power| *power > 0)?)),
+        BinaryOp::ShiftLeft => {
+            shift().and_then(|bits| a.checked_mul(1_i64.checked_shl(bits).filter(|power| *power > 0)?))
+        }
         BinaryOp::ShiftRight => shift().map(|bits| a >> bits),
         BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::And | BinaryOp::Or => {
             return Err(mismatch(op, &Value::Int(a), &Value::Int(b)));

@@ -1,10 +1,9 @@
 //! Variables: binding, finding, assigning.
 
 use super::value::{Callable, Value};
-use super::{Eval, Evaluator, Frame, FrameKind, Variable};
+use super::{Eval, Evaluator, Failed, Frame, FrameKind, Variable, builtin};
 use crate::lang::Module;
 use crate::lang::ast::{Body, Const, Item, Name, Pattern, Statement, TypePattern};
-use crate::lang::eval::builtin::BUILTINS;
 use crate::lang::prelude::prelude;
 use crate::lang::token::Span;
 use crate::ops::Op;
@@ -18,11 +17,10 @@ impl<'m> Evaluator<'m> {
                 self.frame().variables.push(Variable { name: &name.text, value, constant });
                 Ok(())
             }
-            (Pattern::List(patterns, _), Value::List(values)) if patterns.len() == values.len() => {
-                patterns.iter().zip(values.iter()).try_for_each(|(pattern, value)| {
-                    self.bind(pattern, value.clone(), constant)
-                })
-            }
+            (Pattern::List(patterns, _), Value::List(values)) if patterns.len() == values.len() => patterns
+                .iter()
+                .zip(values.iter())
+                .try_for_each(|(pattern, value)| self.bind(pattern, value.clone(), constant)),
             (Pattern::List(patterns, _), Value::Poison) => {
                 patterns.iter().try_for_each(|pattern| self.bind(pattern, Value::Poison, constant))
             }
@@ -31,7 +29,8 @@ impl<'m> Evaluator<'m> {
                     Value::List(values) => format!("{} elements, {value}", values.len()),
                     other => other.to_string(),
                 };
-                let failed = self.error(*span, format!("a list of {} elements is expected here, found {found}", patterns.len()));
+                let failed =
+                    self.error(*span, format!("a list of {} elements is expected here, found {found}", patterns.len()));
                 self.bind(pattern, Value::Poison, constant)?;
                 Err(failed)
             }
@@ -43,7 +42,7 @@ impl<'m> Evaluator<'m> {
         if let Some(variable) = self.frame().variables.iter().rev().find(|variable| variable.name == name) {
             return match &variable.value {
                 // The error that left it is told already.
-                Value::Poison => Err(super::Failed::Here),
+                Value::Poison => Err(Failed::Here),
                 value => Ok(value.clone()),
             };
         }
@@ -60,20 +59,20 @@ impl<'m> Evaluator<'m> {
                 None => {}
             }
         }
-        if let Some((builtin, ..)) = BUILTINS.iter().find(|(builtin, ..)| *builtin == name) {
+        if let Some(builtin) = builtin::names().find(|builtin| *builtin == name) {
             return Ok(Value::Builtin(builtin));
         }
         match Op::NAMES.iter().find(|operator| **operator == name) {
             Some(operator) => Ok(Value::Operator(operator)),
             // The check of names, which comes first, has told of it.
-            None => Err(super::Failed::Here),
+            None => Err(Failed::Here),
         }
     }
 
     /// The value of a constant item, evaluated at its first use.
     fn constant(&mut self, item: &'m Const, module: &'m Module, span: Span) -> Eval<Value<'m>> {
         match self.constants.get(&std::ptr::from_ref(item)) {
-            Some(Some(Value::Poison)) => return Err(super::Failed::Here),
+            Some(Some(Value::Poison)) => return Err(Failed::Here),
             Some(Some(value)) => return Ok(value.clone()),
             Some(None) => return Err(self.error(span, format!("constant `{}` depends on itself", item.name.text))),
             None => {}
@@ -111,7 +110,9 @@ impl<'m> Evaluator<'m> {
             match statement {
                 Statement::Assign { target, .. } => {
                     let frame = self.frame();
-                    if let Some(variable) = frame.variables.iter_mut().rev().find(|variable| variable.name == target.text) {
+                    if let Some(variable) =
+                        frame.variables.iter_mut().rev().find(|variable| variable.name == target.text)
+                    {
                         variable.value = Value::Poison;
                     }
                 }
@@ -143,7 +144,11 @@ impl<'m> Evaluator<'m> {
                 let found = self.graph.type_of(*tensor);
                 let fits = found.dtype == ty.dtype
                     && found.rank() == dimensions.len()
-                    && found.shape.iter().zip(&dimensions).all(|(found, expected)| expected.is_none_or(|e| e == *found));
+                    && found
+                        .shape
+                        .iter()
+                        .zip(&dimensions)
+                        .all(|(found, expected)| expected.is_none_or(|e| e == *found));
                 if fits {
                     return Ok(());
                 }

@@ -9,7 +9,7 @@ use crate::lang::ast::BinaryOp;
 type Builtin = (&'static str, Option<usize>, for<'m> fn(&[Value<'m>]) -> Result<Value<'m>, String>);
 
 /// All of them, as `docs/language.md` lists them.
-pub(crate) const BUILTINS: [Builtin; 15] = [
+const BUILTINS: [Builtin; 15] = [
     ("min", None, |values| extreme(values, BinaryOp::Less)),
     ("max", None, |values| extreme(values, BinaryOp::Greater)),
     ("abs", Some(1), |values| match &values[0] {
@@ -50,6 +50,11 @@ pub(crate) const BUILTINS: [Builtin; 15] = [
     }),
     ("reversed", Some(1), |values| list(&values[0]).map(|values| Value::list(values.iter().rev().cloned()))),
 ];
+
+/// The builtin functions' names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BUILTINS.iter().map(|(name, ..)| *name)
+}
 
 /// Calls the builtin `name`.
 ///

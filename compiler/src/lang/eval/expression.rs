@@ -139,7 +139,7 @@ impl<'m> Evaluator<'m> {
             let message = format!("only tensors have properties, this is {value}");
             return Err(self.error(name.span, message));
         };
-        let ty = self.graph.type_of(tensor);
+        let ty = self.graph.type_of(tensor).clone();
         let dimension = |i: usize| ty.shape.get(i).map(|extent| Value::Int(*extent as i64));
         let value = match name.text.as_str() {
             "shape" => Some(Value::list(ty.shape.iter().map(|extent| Value::Int(*extent as i64)))),
@@ -155,7 +155,8 @@ impl<'m> Evaluator<'m> {
             }
         };
         value.ok_or_else(|| {
-            let message = format!("`{}` of {ty} (from `{}`): it has no such dimension", name.text, self.graph.label(tensor));
+            let message =
+                format!("`{}` of {ty} (from `{}`): it has no such dimension", name.text, self.graph.label(tensor));
             self.error(name.span, message)
         })
     }

@@ -20,12 +20,12 @@ use std::collections::{HashMap, HashSet};
 pub(super) use network::network;
 use value::Value;
 
+use super::Module;
 use super::ast::Const;
 use super::error::Error;
 use super::limits;
 use super::prelude::prelude;
 use super::token::Span;
-use super::Module;
 use crate::Graph;
 use crate::graph::NodeId;
 
@@ -82,8 +82,10 @@ struct Evaluator<'m> {
     prefix: String,
     /// Whether the prefix was named since the frame began, so that `self` stands for it.
     scoped: bool,
-    /// Paths of operators and blocks, which have to differ.
-    taken: HashSet<String>,
+    /// Paths of operators, which have to differ.
+    operator_paths: HashSet<String>,
+    /// Paths of calls of blocks, which have to differ; a block and the operator that is its `self` share one.
+    block_paths: HashSet<String>,
     /// How often each automatic name was given.
     automatic: HashMap<String, usize>,
     /// Nodes with an automatic name: they may take the name of the scope that they end.
@@ -105,7 +107,8 @@ impl<'m> Evaluator<'m> {
             frames: Vec::new(),
             prefix: String::new(),
             scoped: false,
-            taken: HashSet::new(),
+            operator_paths: HashSet::new(),
+            block_paths: HashSet::new(),
             automatic: HashMap::new(),
             unnamed: HashSet::new(),
             constants: HashMap::new(),

@@ -44,10 +44,8 @@ pub(crate) fn network(module: &Module, name: &str, given: &[(&str, Attribute)]) 
 
 impl<'m> Evaluator<'m> {
     fn build(&mut self, network: &'m Network, outside: &'m [(&str, Attribute)]) -> Eval<()> {
-        let mut given: Vec<Constant<'m>> = outside
-            .iter()
-            .map(|(name, value)| (*name, Value::of_attribute(value), network.name.span))
-            .collect();
+        let mut given: Vec<Constant<'m>> =
+            outside.iter().map(|(name, value)| (*name, Value::of_attribute(value), network.name.span)).collect();
         let frame = |kind| Frame {
             kind,
             module: self.module,
@@ -95,12 +93,7 @@ impl<'m> Evaluator<'m> {
         Err(self.error(network.name.span, format!("network `{}` is an instance of itself", network.name.text)))
     }
 
-    fn bind_constants(
-        &mut self,
-        base: &'m Network,
-        constants: &'m [Parameter],
-        given: Vec<Constant<'m>>,
-    ) -> Eval<()> {
+    fn bind_constants(&mut self, base: &'m Network, constants: &'m [Parameter], given: Vec<Constant<'m>>) -> Eval<()> {
         for (name, _, span) in &given {
             if constants.iter().all(|constant| constant.name.text != *name) {
                 let names: Vec<_> = constants.iter().map(|constant| constant.name.text.as_str()).collect();
@@ -153,7 +146,7 @@ impl<'m> Evaluator<'m> {
                 return Err(self.error(ty.span, message));
             }
             let value = self.graph.edit().input(&input.name.text, TensorType { dtype: ty.dtype, shape });
-            self.taken.insert(input.name.text.clone());
+            self.operator_paths.insert(input.name.text.clone());
             let variable = Variable { name: &input.name.text, value: Value::Tensor(value), constant: false };
             self.frame().variables.push(variable);
         }

@@ -6,13 +6,13 @@ use super::apply::Given;
 use super::scope::{Named, needs_name};
 use super::value::Value;
 use super::{Eval, Evaluator, FrameKind};
+use crate::TensorType;
 use crate::graph::{self, GraphError, NodeKind, WeightExpr};
 use crate::lang::ast::BinaryOp;
 use crate::lang::error::Error;
 use crate::lang::limits;
 use crate::lang::token::Span;
 use crate::ops::{Attribute, Call, CallError, Construction, Op};
-use crate::TensorType;
 
 impl<'m> Evaluator<'m> {
     /// Calls an operator.
@@ -139,7 +139,7 @@ impl<'m> Evaluator<'m> {
             None => return Err(self.error(callee, format!("unknown operator `{name}`"))),
         };
         if let Some(named) = &named {
-            self.take(named)?;
+            self.take_operator(named)?;
         } else if !construction.parameters.is_empty() {
             return Err(self.fail(needs_name(name, callee)));
         }

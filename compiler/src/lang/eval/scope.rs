@@ -56,9 +56,20 @@ impl<'m> Evaluator<'m> {
         if self.prefix.is_empty() { local.to_owned() } else { format!("{}.{local}", self.prefix) }
     }
 
-    /// Takes a path for an operator or a block.
-    pub(super) fn take(&mut self, named: &Named) -> Eval<()> {
-        if self.taken.insert(named.path.clone()) {
+    /// Takes a path for an operator.
+    pub(super) fn take_operator(&mut self, named: &Named) -> Eval<()> {
+        let free = self.operator_paths.insert(named.path.clone());
+        self.expect_free(free, named)
+    }
+
+    /// Takes a path for the call of a block; one that is `self` has its path from the call around it.
+    pub(super) fn take_block(&mut self, named: &Named) -> Eval<()> {
+        let free = named.path == self.prefix || self.block_paths.insert(named.path.clone());
+        self.expect_free(free, named)
+    }
+
+    fn expect_free(&mut self, free: bool, named: &Named) -> Eval<()> {
+        if free {
             return Ok(());
         }
         let error = Error::new(named.span, format!("the name `{}` is already taken", named.path));
@@ -87,7 +98,8 @@ impl<'m> Evaluator<'m> {
         self.prefix = prefix;
         self.scoped = scoped;
         if let Ok(Value::Tensor(value)) = &result {
-            let inside = self.graph.node(value.node).name.strip_prefix(&named.path).is_some_and(|rest| rest.starts_with('.'));
+            let inside =
+                self.graph.node(value.node).name.strip_prefix(&named.path).is_some_and(|rest| rest.starts_with('.'));
             if inside && self.unnamed.remove(&value.node) {
                 self.graph.edit().rename(value.node, &named.path);
             }
@@ -98,8 +110,11 @@ impl<'m> Evaluator<'m> {
 
 /// The error of a call that owns parameters and has no name.
 pub(super) fn needs_name(callee: &str, span: Span) -> Error {
-    Error::new(span, format!("`{callee}` owns parameters, so it needs a name"))
-        .help(format!("write `{}1: {callee}(…)`, and its weights are `{}1.weight`", short(callee), short(callee)))
+    Error::new(span, format!("`{callee}` owns parameters, so it needs a name")).help(format!(
+        "write `{}1: {callee}(…)`, and its weights are `{}1.weight`",
+        short(callee),
+        short(callee)
+    ))
 }
 
 fn short(callee: &str) -> &str {

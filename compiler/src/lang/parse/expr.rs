@@ -84,7 +84,7 @@ impl Parser<'_> {
     }
 
     /// Calls, properties and elements: `f(x)`, `x.width`, `list[i]`.
-    fn postfix(&mut self) -> Parsed<Expr> {
+    pub(super) fn postfix(&mut self) -> Parsed<Expr> {
         let mut of = self.primary()?;
         // A brace ends a statement, and what follows it begins the next.
         if matches!(of.kind, ExprKind::If { .. } | ExprKind::Body(_) | ExprKind::Scope { .. }) {
@@ -261,7 +261,8 @@ impl Parser<'_> {
                 Some(name)
             }
             (TokenKind::Ident(text), TokenKind::Symbol("=")) => {
-                let error = Error::new(self.span().to(self.span_at(self.position + 1)), "expected an argument, found `=`");
+                let error =
+                    Error::new(self.span().to(self.span_at(self.position + 1)), "expected an argument, found `=`");
                 return Err(Box::new(error.help(format!("named arguments are written `{text}: value`"))));
             }
             _ => None,

@@ -151,9 +151,14 @@ impl Parser<'_> {
         let Some(dtype) = dtype else { return Err(self.expected("a type such as `f32[1, 3, 224, 224]`")) };
         self.advance();
         let close = self.open('[', "the shape in brackets, such as `[1, 3, 224, 224]`")?;
-        let (dimensions, end) = self.separated(close, "`,` or `]`", |parser| {
-            if parser.take("_") { Ok(None) } else { parser.expr().map(Some) }
-        })?;
+        let (dimensions, end) =
+            self.separated(
+                close,
+                "`,` or `]`",
+                |parser| {
+                    if parser.take("_") { Ok(None) } else { parser.expr().map(Some) }
+                },
+            )?;
         Ok(TypePattern { dtype, dimensions, span: start.to(end) })
     }
 

@@ -16,16 +16,12 @@ use super::token::{Span, TokenKind, Tokens};
 /// A parsed piece, or the error that keeps it from being one.
 type Parsed<T> = Result<T, Box<Error>>;
 
-/// All items of a description.
-///
-/// # Errors
-/// Every syntax error.
-pub(crate) fn items(tokens: &Tokens) -> Result<Vec<Item>, Vec<Error>> {
+/// All items of a description that could be read, and every syntax error.
+pub(crate) fn items(tokens: &Tokens) -> (Vec<Item>, Vec<Error>) {
     let mut parser = Parser::new(&tokens.kinds);
     let items = parser.items();
-    if parser.errors.is_empty() { Ok(items) } else { Err(parser.errors) }
+    (items, parser.errors)
 }
-
 
 struct Parser<'a> {
     kinds: &'a [TokenKind],

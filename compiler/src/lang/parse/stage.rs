@@ -39,9 +39,7 @@ impl Parser<'_> {
         let callee = callee?;
         match callee.kind {
             ExprKind::Call(call) => Ok(call),
-            ExprKind::Name(_) | ExprKind::Index { .. } => {
-                Ok(Call { callee: Box::new(callee), arguments: Vec::new() })
-            }
+            ExprKind::Name(_) | ExprKind::Index { .. } => Ok(Call { callee: Box::new(callee), arguments: Vec::new() }),
             _ => Err(Box::new(Error::new(callee.span, "expected an operator or a block after `->`"))),
         }
     }

@@ -65,7 +65,9 @@ impl Parser<'_> {
                     _ => Ok(Piece::Result(value)),
                 };
             }
-            TokenKind::Ident(word) if word == "assert" && *self.peek_at(1) == TokenKind::Open('(') => self.assertion()?,
+            TokenKind::Ident(word) if word == "assert" && *self.peek_at(1) == TokenKind::Open('(') => {
+                self.assertion()?
+            }
             TokenKind::Ident(_) if *self.peek_at(1) == TokenKind::Symbol("=") => {
                 let target = self.name("a variable")?;
                 self.advance();
@@ -137,5 +139,6 @@ impl Parser<'_> {
 }
 
 fn unused(span: Span) -> Error {
-    Error::new(span, "this result is never used").help("bind it with `let y = …;`, assign it with `x = …;`, or remove it")
+    Error::new(span, "this result is never used")
+        .help("bind it with `let y = …;`, assign it with `x = …;`, or remove it")
 }
