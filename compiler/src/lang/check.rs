@@ -8,9 +8,9 @@ use super::ast::{Pattern, Stage, StageKind, Stages, Statement, TypePattern};
 use super::error::Error;
 use super::eval::builtin;
 use super::prelude::prelude;
-use super::suggest::nearest;
 use super::token::Span;
 use crate::ops::Op;
+use crate::ops::hint::nearest;
 
 /// Every name of `module` that is unknown, and every one that is defined twice where it must not be.
 pub(crate) fn module(module: &Module) -> Vec<Error> {
@@ -268,6 +268,6 @@ impl<'m> Check<'m> {
 /// The names outside of bodies; `operators` leaves out those of operators where false.
 fn names<'m>(module: &'m Module, operators: bool) -> impl Iterator<Item = &'m str> {
     let items = module.items().iter().chain(prelude().items()).map(|item| item.name().text.as_str());
-    let builtins = builtin::names().chain(Op::NAMES.iter().copied().filter(move |_| operators));
+    let builtins = builtin::names().chain(Op::call_names().filter(move |_| operators));
     items.chain(builtins.map(|name| -> &'m str { name }))
 }

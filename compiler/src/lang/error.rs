@@ -122,7 +122,7 @@ impl Errors {
         }
     }
 
-    /// The same errors and those of `others`.
+    /// The errors of all; `None` where there are none.
     pub(crate) fn join(all: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut source = None;
         let mut list = Vec::new();

@@ -16,7 +16,6 @@ mod module;
 mod parse;
 mod prelude;
 mod render;
-mod suggest;
 mod token;
 
 #[cfg(test)]

@@ -120,6 +120,21 @@ impl Module {
         self.graph_with(network, &[])
     }
 
+    /// Builds every network that needs no constants.
+    ///
+    /// # Errors
+    /// The mistakes in all of them.
+    pub fn graphs(&self) -> Result<Vec<Graph>, Errors> {
+        let (mut graphs, mut failed) = (Vec::new(), Vec::new());
+        for network in self.networks().into_iter().filter(|network| network.needs.is_empty()) {
+            match self.graph(network.name) {
+                Ok(graph) => graphs.push(graph),
+                Err(errors) => failed.push(errors),
+            }
+        }
+        Errors::join(failed).map_or(Ok(graphs), Err)
+    }
+
     /// Builds a network with some of its constants given: `[("width", 0.75.into())]`.
     ///
     /// # Errors

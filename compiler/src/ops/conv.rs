@@ -87,7 +87,8 @@ impl Operator for Conv {
         })
     }
 
-    /// `conv(channels, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: true)`.
+    /// `conv(channels, kernel, stride: 1, padding: 0, dilation: 1, groups: 1, bias: true)`; `in_channels`, where it is
+    /// given, is checked.
     fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
         let image = image(call)?;
         let mut arguments = call.arguments(&["channels", "kernel"])?;
@@ -213,6 +214,11 @@ fn construct(
     groups: usize,
     slide: Slide,
 ) -> Result<Construction, CallError> {
+    if let Some(expected) = arguments.read("in_channels", &SIZE)?
+        && expected != inputs
+    {
+        return Err(TypeError::operand(0, format!("{expected} input channels"), inputs).into());
+    }
     let mut op = Conv { groups, ..Conv::default() };
     op.stride = arguments.read("stride", &PAIR)?.unwrap_or(op.stride);
     if slide == Slide::Any {

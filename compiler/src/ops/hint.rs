@@ -1,10 +1,14 @@
 //! The name that was probably meant.
 
 /// The candidate closest to `name` in edit distance, if a third of its letters or fewer (at least one, at most three)
-/// differ. The first of equals.
+/// differ. The first of equals. For a name of more than 64 letters there is none.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).clamp(1, 3);
+    let letters = name.chars().count();
+    if letters > 64 {
+        return None;
+    }
+    let limit = (letters / 3).clamp(1, 3);
     let mut best = None;
     for candidate in candidates {
         let distance = distance(name, candidate);

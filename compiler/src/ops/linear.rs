@@ -38,9 +38,13 @@ impl Operator for Linear {
         let mut arguments = call.arguments(&["features"])?;
         let outputs = arguments.need("features", &SIZE)?;
         let bias = arguments.read("bias", &FLAG)?.unwrap_or(true);
+        let expected = arguments.read("in_features", &SIZE)?;
         arguments.finish()?;
         check::operands(&call.types(), &["x"])?;
         let inputs = features(&call.operands[0])?;
+        if let Some(expected) = expected.filter(|expected| *expected != inputs) {
+            return Err(TypeError::operand(0, format!("{expected} input features"), inputs).into());
+        }
         let mut parameters = vec![ParameterSpec::new("weight", [outputs, inputs])];
         if bias {
             parameters.push(ParameterSpec::new("bias", [outputs]));

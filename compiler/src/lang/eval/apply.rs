@@ -5,8 +5,8 @@ use super::value::{Callable, Value};
 use super::{Eval, Evaluator, Failed, Frame, FrameKind, Variable, builtin};
 use crate::lang::ast::{Call, ExprKind, Name, Parameter};
 use crate::lang::error::Error;
-use crate::lang::suggest::nearest;
 use crate::lang::token::Span;
+use crate::ops::hint::nearest;
 
 /// The arguments of a call.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ impl<'m> Evaluator<'m> {
         if let Some(builtin) = builtin::names().find(|builtin| *builtin == name) {
             return Ok(Value::Builtin(builtin));
         }
-        match Op::NAMES.iter().find(|operator| **operator == name) {
+        match Op::call_names().find(|operator| *operator == name) {
             Some(operator) => Ok(Value::Operator(operator)),
             // The check of names, which comes first, has told of it.
             None => Err(Failed::Here),

@@ -6,8 +6,8 @@ use super::{Eval, Evaluator};
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, Name};
 use crate::lang::error::Error;
 use crate::lang::limits;
-use crate::lang::suggest::nearest;
 use crate::lang::token::Span;
+use crate::ops::hint::nearest;
 
 /// The properties of tensors; all but `shape` are whole numbers.
 const PROPERTIES: [&str; 6] = ["batch", "channels", "height", "width", "rank", "shape"];

@@ -8,9 +8,9 @@ use crate::lang::Module;
 use crate::lang::ast::{Body, Definition, Item, Name, Network, Parameter};
 use crate::lang::error::Error;
 use crate::lang::limits;
-use crate::lang::suggest::nearest;
 use crate::lang::token::Span;
 use crate::ops::Attribute;
+use crate::ops::hint::nearest;
 
 /// A constant that is given, and where.
 type Constant<'m> = (&'m str, Value<'m>, Span);

@@ -6,6 +6,9 @@ use crate::lang::error::Error;
 use crate::lang::limits;
 use crate::lang::token::{Span, TokenKind};
 
+/// Conditions with what they guard, and what stands after `else`.
+type Branches<T> = (Vec<(Expr, T)>, Option<T>);
+
 impl Parser<'_> {
     /// Any expression.
     pub(super) fn expr(&mut self) -> Parsed<Expr> {
@@ -194,10 +197,7 @@ impl Parser<'_> {
     }
 
     /// The branches of an `if`, each with a body that `parse` reads.
-    pub(super) fn branches<T>(
-        &mut self,
-        parse: impl Fn(&mut Self) -> Parsed<T>,
-    ) -> Parsed<(Vec<(Expr, T)>, Option<T>)> {
+    pub(super) fn branches<T>(&mut self, parse: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Branches<T>> {
         let mut branches = Vec::new();
         loop {
             self.expect_word("if")?;

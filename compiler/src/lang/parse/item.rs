@@ -4,8 +4,8 @@ use super::{Parsed, Parser};
 use crate::DType;
 use crate::lang::ast::{Const, Definition, Item, Name, Network, Parameter, Routine, TypePattern};
 use crate::lang::error::Error;
-use crate::lang::suggest::nearest;
 use crate::lang::token::TokenKind;
+use crate::ops::hint::nearest;
 
 /// The words that items begin with.
 const ITEMS: [&str; 5] = ["pub", "network", "block", "fn", "const"];

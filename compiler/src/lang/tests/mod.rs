@@ -20,14 +20,8 @@ fn graph(text: &str, network: &str) -> Graph {
 /// The errors of `text`, of reading it or else of its networks.
 #[track_caller]
 fn errors(text: &str) -> String {
-    let module = match Module::parse(text) {
-        Ok(module) => module,
-        Err(errors) => return errors.render("text"),
-    };
-    let failed = module
-        .networks()
-        .into_iter()
-        .filter(|network| network.needs.is_empty())
-        .filter_map(|network| module.graph(network.name).err());
-    super::Errors::join(failed).map_or_else(|| "no error".to_owned(), |errors| errors.render("text"))
+    match Module::parse(text).and_then(|module| module.graphs()) {
+        Ok(_) => panic!("no error in\n{text}"),
+        Err(errors) => errors.render("text"),
+    }
 }
