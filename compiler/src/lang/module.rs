@@ -47,7 +47,7 @@ impl Module {
     /// Reads a description.
     ///
     /// # Errors
-    /// Every mistake that shows without building a network: of syntax, and names that stand for nothing.
+    /// Every mistake of syntax; or every name that stands for nothing, and with those the mistakes of its networks.
     ///
     /// # Examples
     /// ```
@@ -64,7 +64,11 @@ impl Module {
     pub fn parse(text: &str) -> Result<Self, Errors> {
         let module = Self::items_of(text)?;
         let errors = check::module(&module);
-        if errors.is_empty() { Ok(module) } else { Err(Errors::new(errors, module.source)) }
+        if errors.is_empty() {
+            return Ok(module);
+        }
+        let unknown = Errors::new(errors, module.source.clone());
+        Err(Errors::join([Some(unknown.clone()), module.graphs().err()].into_iter().flatten()).unwrap_or(unknown))
     }
 
     /// Reads a description without a look at its names.

@@ -21,17 +21,18 @@ pub(super) struct Given<'m> {
 }
 
 impl<'m> Evaluator<'m> {
-    /// A call, on what flows in and on its arguments.
-    pub(super) fn call(
-        &mut self,
-        call: &'m Call,
-        flow: Vec<(Value<'m>, Span)>,
-        named: Option<Named>,
-    ) -> Eval<Value<'m>> {
+    /// A call, on what flows in and on its arguments. A list flows in as its elements, each an argument; where one of
+    /// them does not fit, the callee is to blame, which stands where the eye is.
+    pub(super) fn call(&mut self, call: &'m Call, flow: Option<Value<'m>>, named: Option<Named>) -> Eval<Value<'m>> {
         let callee = self.expr(&call.callee);
         let values = self.each(call.arguments.iter().map(|argument| &argument.value));
         let (callee, values) = (callee?, values?);
-        let mut given = Given { flowed: flow.len(), positional: flow, named: Vec::new(), callee: call.callee.span };
+        let site = call.callee.span;
+        let flow: Vec<_> = match flow {
+            Some(Value::List(values)) => values.iter().map(|value| (value.clone(), site)).collect(),
+            flow => flow.into_iter().map(|value| (value, site)).collect(),
+        };
+        let mut given = Given { flowed: flow.len(), positional: flow, named: Vec::new(), callee: site };
         for (argument, value) in call.arguments.iter().zip(values) {
             match &argument.name {
                 Some(name) => given.named.push((name, value, argument.span())),
@@ -43,7 +44,6 @@ impl<'m> Evaluator<'m> {
             Value::Block(callable) => self.block(callable, given, named),
             Value::Function(callable) => {
                 self.unnamed_only(&callable.routine.name.text, named)?;
-                let site = given.callee;
                 self.routine(FrameKind::Function, callable, given, site, None)
             }
             Value::Builtin(name) => {
@@ -166,14 +166,13 @@ impl<'m> Evaluator<'m> {
             match arguments.get_mut(i) {
                 Some(argument) => *argument = Some((value, span)),
                 None => {
-                    let blame = if i < given.flowed { given.callee } else { span };
                     let plural = if parameters.len() == 1 { "" } else { "s" };
                     let mut message =
                         format!("{what} takes {} argument{plural} ({list}), gets {count}", parameters.len());
                     if given.flowed > 0 {
                         message += ", what flows in included";
                     }
-                    failed = Some(self.error(blame, message));
+                    failed = Some(self.error(span, message));
                     break;
                 }
             }

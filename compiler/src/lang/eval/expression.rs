@@ -42,7 +42,7 @@ impl<'m> Evaluator<'m> {
             ExprKind::Binary { op, symbol, left, right } => self.binary(*op, *symbol, left, right),
             ExprKind::Property { of, name } => self.property(of, name),
             ExprKind::Index { of, index } => self.index(of, index),
-            ExprKind::Call(call) => self.call(call, Vec::new(), None),
+            ExprKind::Call(call) => self.call(call, None, None),
             ExprKind::If { branches, otherwise } => {
                 for (condition, body) in branches {
                     if self.condition(condition)? {
@@ -62,7 +62,7 @@ impl<'m> Evaluator<'m> {
             ExprKind::Scope { path, of } => {
                 let named = self.path(path)?;
                 match &of.kind {
-                    ExprKind::Call(call) => self.call(call, Vec::new(), Some(named)),
+                    ExprKind::Call(call) => self.call(call, None, Some(named)),
                     _ => self.in_scope(Some(&named), |eval| eval.expr(of)),
                 }
             }

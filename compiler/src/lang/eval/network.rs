@@ -100,7 +100,7 @@ impl<'m> Evaluator<'m> {
                 let mut error = Error::new(*span, format!("network `{}` has no constant `{name}`", base.name.text));
                 error.notes.push(match names.len() {
                     0 => "it has none".to_owned(),
-                    _ => format!("its constants are {}", names.join(", ")),
+                    _ => format!("its constants are `{}`", names.join("`, `")),
                 });
                 return Err(self.fail(error.suggest(nearest(name, names))));
             }

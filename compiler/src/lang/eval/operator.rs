@@ -186,12 +186,13 @@ impl<'m> Evaluator<'m> {
             GraphError::Operands { operand: Some(operand), .. } => operands.get(*operand),
             _ => None,
         };
-        // An operand that flows in stands before the call; the call is what does not fit.
-        let span = blamed.map_or(callee, |(_, span)| if span.first > callee.last { *span } else { callee });
-        let mut located = Error::new(span, error.to_string());
+        let mut located = Error::new(blamed.map_or(callee, |(_, span)| *span), error.to_string());
         if operands.len() > 1 {
             for (value, _) in operands {
-                located = located.note(format!("`{}` is {}", self.graph.label(*value), self.graph.type_of(*value)));
+                let note = format!("`{}` is {}", self.graph.label(*value), self.graph.type_of(*value));
+                if !located.notes.contains(&note) {
+                    located.notes.push(note);
+                }
             }
         }
         self.fail(located)

@@ -22,6 +22,8 @@ messages! {
     missing_argument: network("    image -> conv1: conv(6)");
     impossible_argument: network("    image -> conv1: conv(6, kernel: 0)");
     kernel_too_large: network("    image -> conv1: conv(6, kernel: 9)");
+    input_channels: network("    image -> stem: conv(32, kernel: 1) -> conv1: conv(64, kernel: 3, in_channels: 64)");
+    input_features: network("    image -> flatten -> fc: linear(10, in_features: 100)");
     groups_that_do_not_divide: network("    image -> conv1: conv(6, kernel: 1, groups: 2)");
     parameters_without_name: network("    image -> conv(6, kernel: 3) -> batch_norm");
     name_taken: network("    let x = image;\n    for i in 0..3 { x = x -> conv: conv(3, kernel: 1); }\n    x");
