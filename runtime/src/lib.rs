@@ -1,14 +1,27 @@
 //! The runtime of networks compiled by Convoke.
 //!
-//! Everything that a compiled network needs while it runs, and nothing else: [`Tensor`]s, the [`Model`] that owns
-//! prepared weights and one arena, the threads of a run, the preparation of weights, and the microkernels.
-//! Machine code from Cranelift calls it by address, generated Rust by path.
+//! Everything that a compiled network needs while it runs, and nothing else. Machine code from Cranelift calls it by
+//! address, generated Rust by path.
+//!
+//! ```text
+//! file ─► Parameters ─┐ check, evaluate the weight expressions
+//!                     ├─► Model ─ run(&[&Tensor]) ─► &[Tensor]
+//! compiler ─► Network ┘ arena, outputs, threads
+//! ```
+//!
+//! - A [`Network`] is what a compiler makes: steps, which are functions and places of buffers, and expressions that
+//!   say how weights are prepared. It has no weights.
+//! - [`Parameters`] are named [`Tensor`]s, from a file or from memory.
+//! - A [`Model`] is a network with prepared weights, an arena for everything between inputs and outputs, and a
+//!   [`ThreadPool`] where steps are worth dividing. Its runs allocate nothing.
+//! - Steps call the microkernels in [`kernels`], which are written on the vectors of [`simd`].
 
 mod aligned;
 mod element;
 mod ftz;
 mod model;
 mod tensor;
+mod threads;
 
 pub mod activation;
 pub mod isa;
@@ -17,7 +30,6 @@ pub mod lanes;
 pub mod network;
 pub mod parameters;
 pub mod simd;
-pub mod threads;
 pub mod weights;
 
 pub use activation::Activation;

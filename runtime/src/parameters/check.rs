@@ -1,6 +1,5 @@
 //! Whether parameters are those that a network expects.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Parameters;
@@ -46,15 +45,17 @@ pub struct Misshapen {
 }
 
 pub(super) fn check(parameters: &Parameters, expected: &[ValueInfo]) -> Result<(), ParameterErrors> {
-    let expected: BTreeMap<&str, &[usize]> = expected.iter().map(|info| (&*info.name, &*info.shape)).collect();
+    let mut expected: Vec<&ValueInfo> = expected.iter().collect();
+    expected.sort_unstable_by_key(|info| &info.name);
+    let is_expected = |name: &str| expected.binary_search_by_key(&name, |info| &info.name).is_ok();
     let superfluous: Vec<(String, Vec<usize>)> = parameters
         .iter()
-        .filter(|(name, _)| !expected.contains_key(name))
+        .filter(|(name, _)| !is_expected(name))
         .map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec()))
         .collect();
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-    for (name, shape) in expected {
-        let (name, shape) = (name.to_owned(), shape.to_vec());
+    for info in expected {
+        let (name, shape) = (info.name.clone().into_owned(), info.shape.to_vec());
         match parameters.get(&name) {
             Some(tensor) if tensor.shape() == shape => {}
             Some(tensor) => misshapen.push(Misshapen { name, expected: shape, found: tensor.shape().to_vec() }),

@@ -20,6 +20,7 @@ use memmap2::Mmap;
 
 use crate::network::ValueInfo;
 use crate::{AlignedVec, Tensor, TensorView};
+use safetensors::{DType, Info};
 
 /// Named float32 tensors, in the order of their names.
 ///
@@ -55,32 +56,35 @@ impl Parameters {
     /// # Errors
     /// [`FormatError`] where the bytes are not such a file, or a tensor's type is none of these four.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, FormatError> {
-        let mut entries = BTreeMap::new();
-        for info in safetensors::parse(bytes)? {
-            let data = Data::Owned(info.dtype.to_f32(&bytes[info.bytes]));
-            entries.insert(info.name, Entry { shape: info.shape, data });
-        }
-        Ok(Self { entries })
+        Self::from_infos(bytes, |_| None)
     }
 
     /// As [`Parameters::from_safetensors`], leaving in the file what can be read there.
     fn from_mapped(file: &Arc<Mmap>) -> Result<Self, FormatError> {
-        let mut entries = BTreeMap::new();
+        Self::from_infos(file, |info| Data::mapped(file, info))
+    }
+
+    /// The tensors of a file, their elements from `in_place` or else copied.
+    fn from_infos(file: &[u8], in_place: impl Fn(&Info) -> Option<Data>) -> Result<Self, FormatError> {
+        let mut parameters = Self::default();
         for info in safetensors::parse(file)? {
-            let data = Data::mapped(file, info.dtype, info.bytes.clone())
-                .unwrap_or_else(|| Data::Owned(info.dtype.to_f32(&file[info.bytes])));
-            entries.insert(info.name, Entry { shape: info.shape, data });
+            let data = in_place(&info).unwrap_or_else(|| Data::Owned(info.dtype.to_f32(&file[info.bytes])));
+            if parameters.entries.contains_key(&info.name) {
+                return Err(FormatError::Duplicate { name: info.name });
+            }
+            parameters.entries.insert(info.name, Entry { shape: info.shape, data });
         }
-        Ok(Self { entries })
+        Ok(parameters)
     }
 
     /// These tensors under these names; of several with one name, the last.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
-        let entry = |(name, tensor): (String, Tensor)| {
+        let mut parameters = Self::default();
+        for (name, tensor) in tensors {
             let (shape, data) = tensor.into_parts();
-            (name, Entry { shape, data: Data::Owned(data) })
-        };
-        Self { entries: tensors.into_iter().map(entry).collect() }
+            parameters.entries.insert(name, Entry { shape, data: Data::Owned(data) });
+        }
+        parameters
     }
 
     /// The tensor of this name.
@@ -127,12 +131,12 @@ impl Entry {
 }
 
 impl Data {
-    /// The elements of `file` at `bytes`, where they can be used as they lie there.
-    fn mapped(file: &Arc<Mmap>, dtype: safetensors::DType, bytes: Range<usize>) -> Option<Self> {
+    /// The elements of a tensor in `file`, where they can be used as they lie there.
+    fn mapped(file: &Arc<Mmap>, info: &Info) -> Option<Self> {
         let in_place = cfg!(target_endian = "little")
-            && dtype == safetensors::DType::F32
-            && file[bytes.clone()].as_ptr().cast::<f32>().is_aligned();
-        in_place.then(|| Self::Mapped { file: Arc::clone(file), bytes })
+            && info.dtype == DType::F32
+            && file[info.bytes.clone()].as_ptr().cast::<f32>().is_aligned();
+        in_place.then(|| Self::Mapped { file: Arc::clone(file), bytes: info.bytes.clone() })
     }
 
     fn elements(&self) -> &[f32] {

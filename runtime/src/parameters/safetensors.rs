@@ -8,7 +8,6 @@
 //! a file is believed before it is checked, and what is allocated stays within a small multiple of the file's size.
 //! The format is described at <https://github.com/huggingface/safetensors>.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -90,7 +89,7 @@ struct Description {
     offsets: [usize; 2],
 }
 
-/// The tensors of a file, but for BatchNorm's counters, in the order in which they lie there.
+/// The tensors of a file, but for BatchNorm's counters, in the order in which they lie there. Names may repeat.
 pub(super) fn parse(file: &[u8]) -> Result<Vec<Info>, FormatError> {
     let (length, rest) = file.split_first_chunk().ok_or(FormatError::Length { found: file.len() })?;
     let stated = u64::from_le_bytes(*length);
@@ -99,14 +98,10 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<Info>, FormatError> {
     let data = LENGTH + header.len()..file.len();
 
     let mut tensors = describe(header)?;
-    tensors.sort_by_key(|tensor| tensor.offsets);
-    let mut names = BTreeSet::new();
+    tensors.sort_unstable_by_key(|tensor| tensor.offsets);
     let mut infos = Vec::with_capacity(tensors.len());
     let mut end = 0;
     for tensor in &tensors {
-        if !names.insert(tensor.name.as_str()) {
-            return Err(FormatError::Duplicate { name: tensor.name.clone() });
-        }
         let [from, to] = tensor.offsets;
         if from != end || to < from || to > data.len() {
             return Err(FormatError::Offsets { name: tensor.name.clone(), from, to, next: end, data: data.len() });
