@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its weights, ready to run.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,6 @@ use crate::{AlignedVec, FlushToZero, Isa, Network, Parameters, Tensor, TensorVie
 ///
 /// A run allocates nothing, and takes no lock where it has one thread. Weights and threads are shared with the models
 /// that [`Model::fork`] makes.
-#[derive(Debug)]
 pub struct Model {
     network: Arc<Network>,
     weights: Arc<AlignedVec<f32>>,
@@ -31,7 +31,6 @@ pub struct Model {
 }
 
 /// A step, resolved.
-#[derive(Debug)]
 struct Call {
     function: StepFn,
     /// The most threads that it wants.
@@ -41,7 +40,6 @@ struct Call {
 }
 
 /// A pointer into an input.
-#[derive(Debug)]
 struct Patch {
     /// Which pointer.
     pointer: usize,
@@ -194,6 +192,14 @@ impl Model {
             }
             after(index);
         }
+    }
+}
+
+impl fmt::Debug for Model {
+    /// The network's name and the number of threads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut model = f.debug_struct("Model");
+        model.field("network", &self.network.name).field("threads", &self.thread_count()).finish_non_exhaustive()
     }
 }
 
