@@ -6,14 +6,29 @@
 //! # Meaning
 //!
 //! - Elements are float32. Arithmetic is IEEE 754 with round to nearest even; denormals are flushed to zero, on input
-//!   and on output ("flush-to-zero"); any NaN equals any other.
+//!   and on output ("flush-to-zero"); any NaN equals any other. What only moves elements or changes their sign (copy,
+//!   load, store, splat, the results of select, neg, abs) moves denormals as they are.
 //! - Nothing contracts and nothing reassociates: a multiply-add is fused where it says [`Expr::Fma`] and only there.
 //! - A register holds `lanes` elements. Every operation works lane by lane, but for [`Expr::Splat`] and
 //!   [`Expr::Reduce`]; so width is not meaning.
-//! - A [`Stmt::For`] runs its body for `0..extent` in order. One that is `parallel` is divided among the threads of
-//!   the run: thread *t* of *T* runs `⌊extent·t/T⌋ .. ⌊extent·(t+1)/T⌋`. The verifier proves that different iterations
-//!   write different elements, and that nothing reads what another iteration writes.
-//! - A [`Step`] begins when every thread has ended the step before.
+//! - A [`Stmt::For`] runs its body for `0..extent` in order, at least once. One that is `parallel` is divided among the
+//!   threads of the step: thread *t* of *T* runs `⌊extent·t/T⌋ .. ⌊extent·(t+1)/T⌋`. The verifier proves that different
+//!   iterations write different elements, and that nothing reads what another iteration writes.
+//! - Every thread of a step runs all of its function but for that division, at its own pace and with registers of its
+//!   own. So a function that has a parallel loop writes inside of parallel loops only, and one that has none runs on one
+//!   thread.
+//! - A [`Step`] begins when every thread has ended the step before. An element is read through the buffer through
+//!   which it was written last.
+
+mod affine;
+mod build;
+mod parse;
+mod print;
+mod verify;
+
+pub use build::FunctionBuilder;
+pub use parse::ParseError;
+pub use verify::{ALIGN, Fault, FaultKind, Faults, MAX_LANES, Meeting, Site, verify};
 
 use convoke_runtime::Isa;
 use convoke_runtime::kernels::{Params, Ukernel};
@@ -87,7 +102,7 @@ pub struct Step {
     pub function: u32,
     /// Its buffers, one for each of the function's parameters.
     pub args: Vec<Arg>,
-    /// The most threads worth waking for it.
+    /// The most threads worth waking for it; 1 where its function has no parallel loop.
     pub threads: u32,
 }
 
@@ -107,7 +122,7 @@ pub struct Function {
     pub name: String,
     /// The buffers that it is given.
     pub params: Vec<Param>,
-    /// Lanes of each register.
+    /// Lanes of each register: powers of two up to [`MAX_LANES`].
     pub registers: Vec<u32>,
     /// The number of loops; each has a variable of its own.
     pub loops: u32,
@@ -251,7 +266,8 @@ pub enum Unary {
     Trunc,
     /// The nearest whole number, ties to even.
     Nearest,
-    /// `2^x` for whole `x` in −126 ..= 127; anything else is clamped to that range first (NaN to −126).
+    /// `2^x` for whole `x` in −126 ..= 127; anything else is clamped to that range first (NaN to −126), then rounded to
+    /// the nearest whole number, ties to even.
     Exp2Int,
 }
 

@@ -12,6 +12,7 @@
 pub mod affine;
 pub mod binary;
 pub mod block;
+mod checked;
 pub mod conv;
 pub mod copy;
 pub mod depthwise;
@@ -24,6 +25,7 @@ mod rows;
 mod table;
 pub mod unblock;
 
+pub use checked::CallError;
 pub use table::{conv_tiles, depthwise_tiles, find, select, ukernels};
 
 pub use params::{

@@ -30,7 +30,7 @@ pub struct Access {
     pub role: Role,
     /// Outer dimensions, any order.
     pub dims: Vec<Dim>,
-    /// Consecutive elements at each place.
+    /// Consecutive elements at each place; [`u32::MAX`] where they are too many for 32 bits.
     pub len: u32,
 }
 
@@ -40,14 +40,27 @@ impl Access {
         Self { name, role, dims, len }
     }
 
-    /// Elements from the pointer to one past the last element accessed; 0 where nothing is.
+    /// Elements from the pointer to one past the last element accessed; 0 where nothing is, [`u64::MAX`] where they
+    /// are too many to count.
     #[must_use]
     pub fn span(&self) -> u64 {
         if self.len == 0 || self.dims.iter().any(|dim| dim.count == 0) {
             return 0;
         }
-        self.dims.iter().map(|dim| u64::from(dim.count - 1) * u64::from(dim.stride)).sum::<u64>() + u64::from(self.len)
+        if self.len == u32::MAX {
+            return u64::MAX;
+        }
+        let places = self.dims.iter().map(|dim| u64::from(dim.count - 1) * u64::from(dim.stride));
+        places.fold(u64::from(self.len), u64::saturating_add)
     }
+}
+
+/// The product of counts, [`u32::MAX`] where it has more than 32 bits: then [`Access::span`] fits no buffer.
+fn product(counts: &[u32]) -> u32 {
+    if counts.contains(&0) {
+        return 0;
+    }
+    counts.iter().fold(1, |product, &count| product.saturating_mul(count))
 }
 
 /// The value of one field of a parameter struct, for printing and parsing.
@@ -491,19 +504,33 @@ families! {
     }
 }
 
+impl Params {
+    /// Whether operand `operand` may be the destination itself, with the same first element and the same dimensions:
+    /// each of its elements is read before the call writes it, and never after.
+    #[must_use]
+    pub const fn in_place(&self, operand: usize) -> bool {
+        match self {
+            Self::Conv(_) | Self::Depthwise(_) => operand == 4,
+            Self::Map(_) | Self::Affine(_) => operand == 1,
+            Self::Binary(params) => operand == 1 || operand == 2 && matches!(params.broadcast, Broadcast::Full),
+            Self::Pool(_) | Self::Fill(_) | Self::Copy(_) | Self::Block(_) | Self::Unblock(_) => false,
+        }
+    }
+}
+
 use Role::{Read, Write};
 
 impl Conv {
     fn accesses(&self) -> Vec<Access> {
-        let tile = self.mr * self.block;
-        let taps = self.outer * self.kh * self.kw * self.inner;
+        let tile = product(&[self.mr, self.block]);
+        let weights = [self.outer, self.kh, self.kw, self.inner, self.nr, self.block];
         let window =
             [(self.outer, self.outer_stride), (self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
         let mut accesses = vec![
             Access::new("dst", Write, &[(self.nr, self.dst_block)], tile),
             Access::new("src", Read, &window, self.inner),
-            Access::new("weights", Read, &[], taps * self.nr * self.block),
-            Access::new("bias", Read, &[], self.nr * self.block),
+            Access::new("weights", Read, &[], product(&weights)),
+            Access::new("bias", Read, &[], product(&[self.nr, self.block])),
         ];
         if self.residual == 1 {
             accesses.push(Access::new("residual", Read, &[(self.nr, self.residual_block)], tile));
@@ -514,12 +541,12 @@ impl Conv {
 
 impl Depthwise {
     fn accesses(&self) -> Vec<Access> {
-        let tile = self.mr * self.block;
+        let tile = product(&[self.mr, self.block]);
         let window = [(self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
         let mut accesses = vec![
             Access::new("dst", Write, &[], tile),
             Access::new("src", Read, &window, self.block),
-            Access::new("weights", Read, &[], self.kh * self.kw * self.block),
+            Access::new("weights", Read, &[], product(&[self.kh, self.kw, self.block])),
             Access::new("bias", Read, &[], self.block),
         ];
         if self.residual == 1 {
@@ -532,8 +559,8 @@ impl Depthwise {
 impl Pool {
     fn accesses(&self) -> Vec<Access> {
         vec![
-            Access::new("dst", Write, &[(self.out_h, self.dst_pitch)], self.out_w * self.block),
-            Access::new("src", Read, &[(self.in_h, self.src_pitch)], self.in_w * self.block),
+            Access::new("dst", Write, &[(self.out_h, self.dst_pitch)], product(&[self.out_w, self.block])),
+            Access::new("src", Read, &[(self.in_h, self.src_pitch)], product(&[self.in_w, self.block])),
         ]
     }
 }
@@ -591,7 +618,7 @@ impl Copy {
 impl Block {
     fn accesses(&self) -> Vec<Access> {
         vec![
-            Access::new("dst", Write, &[(self.h, self.dst_pitch)], self.w * self.block),
+            Access::new("dst", Write, &[(self.h, self.dst_pitch)], product(&[self.w, self.block])),
             Access::new("src", Read, &[(self.channels, self.src_plane), (self.h, self.src_pitch)], self.w),
         ]
     }
@@ -601,7 +628,7 @@ impl Unblock {
     fn accesses(&self) -> Vec<Access> {
         vec![
             Access::new("dst", Write, &[(self.channels, self.dst_plane), (self.h, self.dst_pitch)], self.w),
-            Access::new("src", Read, &[(self.h, self.src_pitch)], self.w * self.block),
+            Access::new("src", Read, &[(self.h, self.src_pitch)], product(&[self.w, self.block])),
         ]
     }
 }
