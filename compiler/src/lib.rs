@@ -12,6 +12,7 @@ pub mod backend;
 pub mod graph;
 pub mod lang;
 pub mod lir;
+pub mod lower;
 pub mod ops;
 pub mod passes;
 

@@ -5,12 +5,15 @@
 //! section II.B (there followed by a scale and an offset).
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::FLAG;
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, pool,
 };
 use crate::TensorType;
+use crate::lower::pooling::{self, Pooling};
+use crate::lower::{Algorithm, Schedule};
 
 /// The mean under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,8 @@ impl Operator for AvgPool {
         })
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for (shape, window) in pool::windows() {
@@ -98,6 +103,18 @@ impl Operator for AvgPool {
         cases
     }
 }
+
+/// Each plane of a block of channels at once.
+const PLANES: Algorithm<AvgPool> = Algorithm {
+    name: "planes",
+    choose: |_, _| Ok(pooling::choice()),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |op, _, _, e| {
+        let kind = if op.count_include_pad { PoolKind::AverageIncludePad } else { PoolKind::Average };
+        let AvgPool { kernel, stride, padding, .. } = *op;
+        Pooling { kind, kernel, stride, dilation: [1, 1], padding }.emit(e)
+    },
+};
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@
 //! Operands: X of shape N C or N C …, and weight, bias, running mean and running variance of shape C.
 
 use convoke_runtime::{Activation, Tensor};
+use convoke_runtime::kernels::{Affine, Params};
+use convoke_runtime::weights::WeightOp;
 
 use super::arguments::FLOAT;
 use super::epilogue::each_activation;
@@ -13,6 +15,8 @@ use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
 };
 use crate::TensorType;
+use crate::lower::elementwise::by_elements;
+use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
 
 /// `y = (x − mean) / √(var + eps) · weight + bias`, then an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +93,8 @@ impl Operator for BatchNorm {
         (!epilogue.residual).then_some(Self { epilogue, ..*self }.into())
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[AFFINE];
+
     fn cases() -> Vec<Case> {
         let case = |name: String, op: Self, shape: &[usize]| {
             let channels = [shape[1]];
@@ -125,6 +131,56 @@ fn channels(x: &TensorType) -> Result<usize, TypeError> {
         [_, channels, ..] => Ok(channels),
         _ => Err(TypeError::operand(0, "at least 2 dimensions (N C …)", x.rank())),
     }
+}
+
+const AFFINE: Algorithm<BatchNorm> = Algorithm {
+    name: "affine",
+    choose: |_, site| {
+        if !matches!(site.operands[0].rank(), 2 | 4) {
+            return Err(format!("rank {}", site.operands[0].rank()));
+        }
+        if (1..5).any(|index| !site.is_weight(index)) {
+            return Err("its statistics are computed during the run".to_owned());
+        }
+        let mut operands = vec![Need::tensor(Layout::Blocked)];
+        operands.extend([Need::Weight; 4]);
+        Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+    },
+    schedule: by_elements,
+    emit,
+};
+
+/// `y = fma(x, scale, shift)` with `scale = γ / √(σ² + ε)` and `shift = β − μ · scale`, both prepared.
+fn emit(op: &BatchNorm, _: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let (source, result) = (e.operand(0), e.result(0));
+    let storage = result.storage;
+    let channels = storage.blocks() * storage.block;
+    let block = storage.block as u32;
+    let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|index| e.postfix(index));
+    let mut scale = [gamma, variance].concat();
+    scale.extend([WeightOp::Rsqrt { epsilon: op.eps }, WeightOp::Mul]);
+    let mut shift = [beta, mean, scale.clone()].concat();
+    shift.extend([WeightOp::Mul, WeightOp::Sub, WeightOp::PackVector { block }]);
+    scale.push(WeightOp::PackVector { block });
+    let (scale, shift) = (e.prepared("scale", scale, channels), e.prepared("shift", shift, channels));
+    let (n, blocks) = (storage.n, storage.blocks());
+    let dense = storage.dense() && source.storage.dense();
+    let (rows, width) = if dense { (1, storage.h * storage.w) } else { (storage.h, storage.w) };
+    let params = Affine {
+        block,
+        rows: rows as u32,
+        len: (width * storage.block) as u32,
+        dst_pitch: storage.pitch() as u32,
+        src_pitch: source.storage.pitch() as u32,
+        activation: op.epilogue.activation.into(),
+    };
+    e.serial(n, |e, n| {
+        e.parallel(blocks, |e, c| {
+            let vector = c * storage.block;
+            let args = vec![result.at(n, c, 0, 0), source.at(n, c, 0, 0), scale.element(&vector), shift.element(&vector)];
+            e.call(Params::Affine(params), args)
+        })
+    })
 }
 
 #[cfg(test)]

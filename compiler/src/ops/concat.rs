@@ -4,10 +4,13 @@
 //! Convolutional Networks", arXiv:1608.06993, section 3.
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::{Copy, Params};
 
 use super::arguments::AXIS;
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
+use crate::lower::elementwise::by_elements;
+use crate::lower::{Algorithm, Choice, Layout, Need};
 
 /// All operands, one after the other along `axis`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ impl Operator for Concat {
         vec![result]
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
+
     fn cases() -> Vec<Case> {
         const TABLE: [(i64, &[&[usize]]); 13] = [
             (1, &[&[1, 3, 4, 5], &[1, 5, 4, 5]]),
@@ -83,6 +88,76 @@ impl Operator for Concat {
         TABLE.map(case).into()
     }
 }
+
+/// Channels in whole blocks: planes are copied as they lie.
+const BLOCKS: Algorithm<Concat> = Algorithm {
+    name: "blocks",
+    choose: |op, site| {
+        if check::axis(op.axis, site.operands[0].rank()) != Ok(1) || !matches!(site.operands[0].rank(), 2 | 4) {
+            return Err("it does not join channels".to_owned());
+        }
+        if !site.layouts.contains(&Some(Layout::Blocked)) {
+            return Err("no operand is blocked".to_owned());
+        }
+        let block = site.target.block();
+        let (_, before) = site.operands.split_last().ok_or("it has no operand")?;
+        if let Some(ty) = before.iter().find(|ty| ty.shape[1] % block != 0) {
+            return Err(format!("{} channels of an operand, no multiple of {block}", ty.shape[1]));
+        }
+        let operands = vec![Need::tensor(Layout::Blocked); site.operands.len()];
+        Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+    },
+    schedule: by_elements,
+    emit: |_, work, _, e| {
+        let result = e.result(0);
+        let mut first = 0;
+        for index in 0..work.operands.len() {
+            let source = e.operand(index);
+            let (from, to) = (source.storage, result.storage);
+            let dense = from.dense() && to.dense();
+            let (rows, width) = if dense { (1, from.h * from.w) } else { (from.h, from.w) };
+            let copy = Copy {
+                rows: rows as u32,
+                len: (width * from.block) as u32,
+                dst_pitch: to.pitch() as u32,
+                src_pitch: from.pitch() as u32,
+            };
+            e.serial(from.n, |e, n| {
+                e.parallel(from.blocks(), |e, c| {
+                    e.call(Params::Copy(copy), vec![result.at(n, c + first, 0, 0), source.at(n, c, 0, 0)])
+                })
+            });
+            first += from.blocks();
+        }
+    },
+};
+
+/// Row-major: every operand is a run of consecutive elements in each row of the result.
+const ROWS: Algorithm<Concat> = Algorithm {
+    name: "rows",
+    choose: |_, site| {
+        let operands = vec![Need::dense(Layout::Plain); site.operands.len()];
+        Ok(Choice { operands, results: vec![Layout::Plain], alias: false })
+    },
+    schedule: by_elements,
+    emit: |op, work, _, e| {
+        let shape = &work.results[0].shape;
+        let axis = check::axis(op.axis, shape.len()).expect("the graph is verified");
+        let inner: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        let total = shape[axis] * inner;
+        let result = e.result(0);
+        let mut first = 0;
+        for index in 0..work.operands.len() {
+            let len = work.operands[index].ty().shape[axis] * inner;
+            let source = e.operand(index);
+            let (dst_pitch, src_pitch) = (total as u32, len as u32);
+            let copy = Copy { rows: outer as u32, len: len as u32, dst_pitch, src_pitch };
+            e.once(|e| e.call(Params::Copy(copy), vec![result.element(first), source.element(0)]));
+            first += len;
+        }
+    },
+};
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@
 //! "MobileNets", arXiv:1704.04861, section 3.1; dilation: Yu and Koltun, arXiv:1511.07122, section 2.
 
 mod cases;
+mod lower;
 
 use convoke_runtime::Tensor;
 
@@ -22,6 +23,7 @@ use super::{
     TypeError, Window, check, weighted,
 };
 use crate::TensorType;
+use crate::lower::Algorithm;
 
 /// A convolution. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,6 +161,8 @@ impl Operator for Conv {
     fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
         Some(Self { epilogue, ..*self }.into())
     }
+
+    const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
         cases::all()

@@ -5,9 +5,10 @@ use convoke_runtime::{Activation, Tensor};
 use super::activations::define;
 use super::{Arguments, Attributes, CallError, Case, Op, Operator, TypeError, check};
 use crate::TensorType;
+use crate::lower::{Algorithm, elementwise};
 
 /// An operator that applies an [`Activation`]; all else of [`Operator`] follows from it.
-pub trait Elementwise: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
+pub trait Elementwise: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into<Op> {
     /// See [`Operator::NAME`].
     const NAME: &'static str;
 
@@ -61,6 +62,8 @@ impl<T: Elementwise> Operator for T {
     fn activation(&self) -> Option<Activation> {
         Some(self.function())
     }
+
+    const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::map();
 
     fn cases() -> Vec<Case> {
         const SHAPES: [&[usize]; 8] =

@@ -8,6 +8,7 @@ use convoke_runtime::weights::WeightOp;
 use super::arguments::LENGTH;
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
+use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
 use crate::graph::WeightExpr;
 
 /// The elements of the operand, with the dimensions from `start_dim` on as one.
@@ -56,6 +57,8 @@ impl Operator for Flatten {
         WeightExpr::apply(WeightOp::Reshape(shape.into()), operands.to_vec()).ok()
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, PLAIN];
+
     fn cases() -> Vec<Case> {
         const TABLE: [(usize, &[usize]); 8] = [
             (1, &[1, 16, 5, 5]),
@@ -73,6 +76,30 @@ impl Operator for Flatten {
         TABLE.map(case).into()
     }
 }
+
+/// N C 1 1 to N C: blocks of channels stay where they are.
+const BLOCKED: Algorithm<Flatten> = Algorithm {
+    name: "alias_blocked",
+    choose: |_, site| {
+        let (from, to) = (&site.operands[0].shape, &site.results[0].shape);
+        if site.layouts[0] != Some(Layout::Blocked) {
+            return Err("the source is not blocked".to_owned());
+        }
+        if from.len() != 4 || to[..] != from[..2] {
+            return Err(format!("{from:?} to {to:?} does not just drop two dimensions of 1"));
+        }
+        Ok(Choice { operands: vec![Need::dense(Layout::Blocked)], results: vec![Layout::Blocked], alias: true })
+    },
+    ..PLAIN
+};
+
+/// Row-major: the same elements under another shape.
+const PLAIN: Algorithm<Flatten> = Algorithm {
+    name: "alias",
+    choose: |_, _| Ok(Choice { operands: vec![Need::dense(Layout::Plain)], results: vec![Layout::Plain], alias: true }),
+    schedule: |_, _| Schedule::serial(),
+    emit: |_, _, _, _| unreachable!("an alias has no step"),
+};
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,12 @@
 //! Lin, Chen and Yan, "Network In Network", arXiv:1312.4400, section 3.2.
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::PoolKind;
 
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
 use crate::TensorType;
+use crate::lower::pooling::{self, Pooling};
+use crate::lower::{Algorithm, Schedule};
 
 /// The mean of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +36,20 @@ impl Operator for GlobalAvgPool {
         })
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+
     fn cases() -> Vec<Case> {
         pool::global_cases(Self)
     }
 }
+
+/// Each plane of a block of channels at once.
+const PLANES: Algorithm<GlobalAvgPool> = Algorithm {
+    name: "planes",
+    choose: |_, _| Ok(pooling::choice()),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |_, work, _, e| Pooling::global(PoolKind::Average, &work.storage(0)).emit(e),
+};
 
 #[cfg(test)]
 mod tests {

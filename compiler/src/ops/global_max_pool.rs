@@ -3,9 +3,12 @@
 //! Oquab, Bottou, Laptev and Sivic, "Is object localization for free?", CVPR 2015, section 3.
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::PoolKind;
 
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
 use crate::TensorType;
+use crate::lower::pooling::{self, Pooling};
+use crate::lower::{Algorithm, Schedule};
 
 /// The maximum of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +33,20 @@ impl Operator for GlobalMaxPool {
         pool::evaluate_global(operands[0], |pixels| pixels.iter().copied().fold(f32::NEG_INFINITY, f32::max).into())
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+
     fn cases() -> Vec<Case> {
         pool::global_cases(Self).into_iter().map(|case| case.tolerance(0.0)).collect()
     }
 }
+
+/// Each plane of a block of channels at once.
+const PLANES: Algorithm<GlobalMaxPool> = Algorithm {
+    name: "planes",
+    choose: |_, _| Ok(pooling::choice()),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |_, work, _, e| Pooling::global(PoolKind::Max, &work.storage(0)).emit(e),
+};
 
 #[cfg(test)]
 mod tests {

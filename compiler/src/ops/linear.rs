@@ -3,6 +3,8 @@
 //! Operands: X of shape N … I, weight O I, bias O where there is one, residual of the result's shape where there is
 //! one. The result has the shape N … O.
 
+mod lower;
+
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, SIZE};
@@ -12,6 +14,7 @@ use super::{
     weighted,
 };
 use crate::TensorType;
+use crate::lower::Algorithm;
 
 /// `y = act(x · weightᵀ + bias + residual)`, along the last axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +104,8 @@ impl Operator for Linear {
     fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
         Some(Self { epilogue, ..*self }.into())
     }
+
+    const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
         let case = |name: String, op: Self, x: &[usize], outputs: usize| {

@@ -4,12 +4,15 @@
 //! Ranzato, Huang, Boureau and LeCun, "Unsupervised Learning of Invariant Feature Hierarchies", CVPR 2007, section 2.
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::PAIR;
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, pool,
 };
 use crate::TensorType;
+use crate::lower::pooling::{self, Pooling};
+use crate::lower::{Algorithm, Schedule};
 
 /// The maximum under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,8 @@ impl Operator for MaxPool {
         })
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+
     fn cases() -> Vec<Case> {
         let mut windows = pool::windows();
         let dilated = |dilation, padding, ceil| Window { kernel: [3, 2], stride: [1, 2], dilation, padding, ceil };
@@ -94,6 +99,18 @@ impl Operator for MaxPool {
         windows.into_iter().map(case).collect()
     }
 }
+
+/// Each plane of a block of channels at once.
+const PLANES: Algorithm<MaxPool> = Algorithm {
+    name: "planes",
+    choose: |_, _| Ok(pooling::choice()),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |op, _, _, e| {
+        let kind = PoolKind::Max;
+        let MaxPool { kernel, stride, padding, .. } = *op;
+        Pooling { kind, kernel, stride, dilation: op.dilation, padding }.emit(e)
+    },
+};
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use convoke_runtime::{Activation, Tensor};
 
 use crate::TensorType;
+use crate::lower::{self, Emitter, Schedule, Selection, Site, Work};
 use crate::graph::WeightExpr;
 
 macro_rules! operators {
@@ -128,6 +129,25 @@ macro_rules! operators {
             #[must_use]
             pub fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
                 match self { $(Self::$name(op) => op.to_weight(operands)),+ }
+            }
+
+            /// The first of its [algorithms](Operator::ALGORITHMS) that does not refuse.
+            #[must_use]
+            pub fn choose(&self, site: &Site<'_>) -> Selection {
+                match self { $(Self::$name(op) => lower::select(op, site)),+ }
+            }
+
+            /// The schedule of its algorithm with this index.
+            #[must_use]
+            pub fn schedule(&self, algorithm: usize, work: &Work<'_>) -> Schedule {
+                match self { $(Self::$name(op) => (<$module::$name>::ALGORITHMS[algorithm].schedule)(op, work)),+ }
+            }
+
+            /// Writes the step of its algorithm with this index.
+            pub fn emit(&self, algorithm: usize, work: &Work<'_>, schedule: &Schedule, emitter: &mut Emitter<'_>) {
+                match self {
+                    $(Self::$name(op) => (<$module::$name>::ALGORITHMS[algorithm].emit)(op, work, schedule, emitter)),+
+                }
             }
 
             /// The conformance cases of all operators.

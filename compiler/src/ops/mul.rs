@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use convoke_runtime::Tensor;
+use convoke_runtime::kernels::BinaryOp;
 use convoke_runtime::weights::WeightOp;
 
 use super::{
@@ -12,6 +13,9 @@ use super::{
 };
 use crate::TensorType;
 use crate::graph::WeightExpr;
+use crate::lir;
+use crate::lower::elementwise::{self, Commutative};
+use crate::lower::Algorithm;
 
 /// `y = a · b`, then an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -56,9 +60,16 @@ impl Operator for Mul {
         binary::to_weight(WeightOp::Mul, self.epilogue, operands)
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::commutative();
+
     fn cases() -> Vec<Case> {
         binary::cases(|epilogue| Self { epilogue })
     }
+}
+
+impl Commutative for Mul {
+    const KERNEL: BinaryOp = BinaryOp::Mul;
+    const LIR: lir::Binary = lir::Binary::Mul;
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use convoke_runtime::{Activation, Tensor};
 use super::{Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op};
 use crate::TensorType;
 use crate::graph::WeightExpr;
+use crate::lower::Algorithm;
 
 /// An operator: attributes, and everything the compiler knows of it.
-pub trait Operator: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
+pub trait Operator: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into<Op> {
     /// Its name in graphs and in `cnn!`.
     const NAME: &'static str;
 
@@ -88,6 +89,9 @@ pub trait Operator: Sized + Clone + std::fmt::Debug + PartialEq + Into<Op> {
     fn to_weight(&self, _operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         None
     }
+
+    /// How it is lowered: its algorithms, in order of preference.
+    const ALGORITHMS: &'static [Algorithm<Self>];
 
     /// Its conformance cases.
     fn cases() -> Vec<Case>;

@@ -7,6 +7,8 @@ use convoke_runtime::Tensor;
 use super::arguments::AXIS;
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
+use crate::lir::{Affine, Binary, Expr, math};
+use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
 
 /// `yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along `axis`; X of any shape, Y of the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ impl Operator for Softmax {
         vec![result]
     }
 
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[LOOPS];
+
     fn cases() -> Vec<Case> {
         const TABLE: [(i64, &[usize]); 13] = [
             (-1, &[1, 10]),
@@ -73,6 +77,47 @@ impl Operator for Softmax {
         };
         TABLE.map(case).into()
     }
+}
+
+const LOOPS: Algorithm<Softmax> = Algorithm {
+    name: "loops",
+    choose: |_, _| {
+        Ok(Choice { operands: vec![Need::dense(Layout::Plain)], results: vec![Layout::Plain], alias: false })
+    },
+    // An exponential costs about as much as moving 16 elements.
+    schedule: |_, work| Schedule::of_elements(16 * work.storages[0].len()),
+    emit,
+};
+
+/// For each row along the axis: its maximum, exp(x − maximum) and their sum in order, the quotients.
+fn emit(op: &Softmax, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let shape = &work.results[0].shape;
+    let axis = check::axis(op.axis, shape.len()).expect("the graph is verified");
+    let (extent, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    let outer: usize = shape[..axis].iter().product();
+    let (source, result) = (e.operand(0), e.result(0));
+    let row = |e: &mut Emitter<'_>, start: Affine| {
+        let largest = e.code.constant(1, f32::NEG_INFINITY);
+        e.serial(extent, |e, i| {
+            let x = e.code.load(1, source.element(&start + i * inner));
+            e.code.set(largest, Expr::Binary(Binary::Max, x, largest));
+        });
+        let sum = e.code.constant(1, 0.0);
+        e.serial(extent, |e, i| {
+            let x = e.code.load(1, source.element(&start + i * inner));
+            let difference = e.code.binary(Binary::Sub, x, largest);
+            let power = math::exp(&mut e.code, difference);
+            e.code.set(sum, Expr::Binary(Binary::Add, sum, power));
+            e.code.store(result.element(&start + i * inner), power);
+        });
+        e.serial(extent, |e, i| {
+            let power = e.code.load(1, result.element(&start + i * inner));
+            let quotient = e.code.binary(Binary::Div, power, sum);
+            e.code.store(result.element(&start + i * inner), quotient);
+        });
+    };
+    let by_outer = outer >= inner;
+    e.divide(outer, by_outer, |e, o| e.divide(inner, !by_outer, |e, i| row(e, o * (extent * inner) + i)));
 }
 
 #[cfg(test)]

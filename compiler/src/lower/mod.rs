@@ -1,0 +1,51 @@
+//! Lowering: graph to plan, plan to program.
+//!
+//! Everything that is decided, is decided here and prints: [`plan`] chooses for each node an algorithm, for each tensor
+//! a layout and a place, and [`program`] writes the loops. What an operator's algorithms are stands in the operator's
+//! file; this folder holds what they share.
+//!
+//! ```text
+//! choose   algorithm and layout of each node, reasons for refusals
+//! place    storages (layout, halo), conversions between them, steps
+//! arena    offsets of buffers whose lives overlap
+//! program  one function for each step, through Emitter
+//! ```
+
+mod algorithm;
+mod arena;
+mod buffers;
+mod choose;
+mod convert;
+pub(crate) mod elementwise;
+mod emit;
+mod error;
+mod place;
+mod plan;
+mod planes;
+pub(crate) mod pooling;
+mod program;
+mod storage;
+mod target;
+pub mod tile;
+
+pub(crate) use algorithm::select;
+pub use algorithm::{Algorithm, Choice, Need, Operand, Schedule, Selection, Site, Work};
+pub use emit::{Emitter, View};
+pub use error::LowerError;
+pub use plan::{NodePlan, Plan, Refusal, Slot, SlotId, SlotPlace, StepKind, StepPlan, plan};
+pub use planes::Planes;
+pub use program::program;
+pub use storage::{Halo, Layout, Storage};
+pub use target::Target;
+
+use crate::Graph;
+use crate::lir::Program;
+
+/// Plans and lowers a graph for a target.
+///
+/// # Errors
+/// Names the node that has no algorithm, with every algorithm's reason, or the tensor that is too large.
+pub fn lower(graph: &Graph, target: &Target) -> Result<Program, LowerError> {
+    let plan = plan(graph, target)?;
+    program(graph, &plan)
+}

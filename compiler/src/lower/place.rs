@@ -1,0 +1,236 @@
+//! The second half of planning: storages, conversions between them, and the steps in order.
+
+use std::collections::HashMap;
+
+use super::algorithm::{Need, Operand, Work};
+use super::choose::Choices;
+use super::{
+    Halo, Layout, LowerError, NodePlan, Plan, Schedule, Slot, SlotId, SlotPlace, StepKind, StepPlan, Storage, Target,
+};
+use crate::graph::{Node, NodeId, NodeKind, Value};
+use crate::{Graph, TensorType};
+
+/// Which copy of a tensor a consumer reads: its layout, and whether it must be without a halo.
+type Copy = (Value, Layout, bool);
+
+struct Placer<'a> {
+    graph: &'a Graph,
+    choices: Choices,
+    /// The halo of each copy: the union of what its readers need.
+    halos: HashMap<Copy, Halo>,
+    /// Copies that exist already.
+    slots: HashMap<Copy, SlotId>,
+    plan: Plan,
+}
+
+/// Makes slots and steps; offsets in the arena come later.
+pub(super) fn place(graph: &Graph, target: &Target, choices: Choices) -> Result<Plan, LowerError> {
+    let name = graph.name().to_owned();
+    let plan = Plan { name, target: target.clone(), slots: Vec::new(), steps: Vec::new(), arena_len: 0 };
+    let mut placer = Placer { graph, choices, halos: HashMap::new(), slots: HashMap::new(), plan };
+    placer.collect_halos();
+    placer.inputs()?;
+    for id in graph.order() {
+        if matches!(graph.node(id).kind, NodeKind::Op(_)) {
+            placer.node(id)?;
+        }
+    }
+    placer.outputs()?;
+    placer.lives();
+    Ok(placer.plan)
+}
+
+impl<'a> Placer<'a> {
+    /// The copy of `value` that satisfies `need`: the produced one where layout and halo permit.
+    fn copy(&self, value: Value, layout: Layout, halo: Halo, dense: bool) -> Copy {
+        let produced = self.choices.layouts.get(&value).copied().unwrap_or(Layout::Plain);
+        let first = (value, produced, self.rigid(value));
+        if layout != produced {
+            return (value, layout, dense);
+        }
+        let has_halo = !first.2 && self.halos.get(&first).is_some_and(|halo| *halo != Halo::NONE);
+        match (dense, first.2) {
+            (true, false) if has_halo => (value, layout, true),
+            (false, true) if halo != Halo::NONE => (value, layout, false),
+            _ => first,
+        }
+    }
+
+    /// Whether the memory of `value` is not ours to shape: inputs, weights, and what shares memory under another type.
+    fn rigid(&self, value: Value) -> bool {
+        match self.choices.nodes.get(&value.node) {
+            None => true,
+            Some(plan) => plan.choice.alias,
+        }
+    }
+
+    /// Halos first, since a tensor is written before its last reader is met.
+    fn collect_halos(&mut self) {
+        for id in self.graph.order() {
+            let Some(plan) = self.choices.nodes.get(&id) else { continue };
+            for (value, need) in self.graph.operands(id).into_iter().zip(&plan.choice.operands) {
+                if let Need::Tensor { layout, halo, dense: false } = *need {
+                    let copy = self.copy(value, layout, halo, false);
+                    if !copy.2 {
+                        let entry = self.halos.entry(copy).or_default();
+                        *entry = entry.union(halo);
+                    }
+                }
+            }
+        }
+    }
+
+    fn inputs(&mut self) -> Result<(), LowerError> {
+        for (index, &id) in (0..).zip(self.graph.inputs()) {
+            let value = Value { node: id, output: 0 };
+            self.slot((value, Layout::Plain, true), SlotPlace::Input(index))?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, value: Value) -> String {
+        let name = &self.graph.node(value.node).name;
+        if value.output == 0 { name.clone() } else { format!("{name}#{}", value.output) }
+    }
+
+    /// Makes the slot of a copy.
+    fn slot(&mut self, copy: Copy, place: SlotPlace) -> Result<SlotId, LowerError> {
+        let (value, layout, dense) = copy;
+        let halo = if dense { Halo::NONE } else { self.halos.get(&copy).copied().unwrap_or_default() };
+        let ty = self.graph.type_of(value).clone();
+        let storage = Storage::new(&ty, layout, halo, &self.plan.target)?;
+        let id = SlotId(self.plan.slots.len());
+        self.plan.slots.push(Slot { name: self.name(value), ty, storage, place, live: (usize::MAX, 0) });
+        self.slots.insert(copy, id);
+        Ok(id)
+    }
+
+    /// The slot of the copy of `value` that satisfies `need`, converted if it does not exist yet.
+    fn read(&mut self, value: Value, layout: Layout, halo: Halo, dense: bool) -> Result<SlotId, LowerError> {
+        let copy = self.copy(value, layout, halo, dense);
+        if let Some(&slot) = self.slots.get(&copy) {
+            return Ok(slot);
+        }
+        if matches!(self.graph.node(value.node).kind, NodeKind::Weight(_)) && copy == (value, Layout::Plain, true) {
+            return self.slot(copy, SlotPlace::Weight(value.node));
+        }
+        let produced = self.choices.layouts.get(&value).copied().unwrap_or(Layout::Plain);
+        let from = self.read(value, produced, Halo::NONE, self.rigid(value))?;
+        let to = self.slot(copy, SlotPlace::Arena(0))?;
+        self.convert(from, to);
+        Ok(to)
+    }
+
+    fn convert(&mut self, from: SlotId, to: SlotId) {
+        self.halo(to);
+        let elements = self.plan.slots[from.0].storage.len() + self.plan.slots[to.0].storage.len();
+        let schedule = Schedule::of_elements(elements);
+        self.plan.steps.push(StepPlan { kind: StepKind::Convert, reads: vec![Some(from)], writes: vec![to], schedule });
+    }
+
+    /// A step that zeroes the halo of `slot`, if it has one: other tensors use the same memory within a run.
+    fn halo(&mut self, slot: SlotId) {
+        let storage = self.plan.slots[slot.0].storage;
+        if !storage.dense() {
+            let border = storage.len() - storage.n * storage.blocks() * storage.h * storage.w * storage.block;
+            let schedule = Schedule::of_elements(border);
+            self.plan.steps.push(StepPlan { kind: StepKind::Halo, reads: Vec::new(), writes: vec![slot], schedule });
+        }
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
+        let node: &'a Node = self.graph.node(id);
+        let plan: NodePlan = self.choices.nodes[&id].clone();
+        let values = self.graph.operands(id);
+        let mut reads = Vec::with_capacity(values.len());
+        for (&value, need) in values.iter().zip(&plan.choice.operands) {
+            reads.push(match *need {
+                Need::Weight => None,
+                Need::Tensor { layout, halo, dense } => Some(self.read(value, layout, halo, dense)?),
+            });
+        }
+        if plan.choice.alias {
+            let of = reads[0].expect("an alias is of a tensor");
+            self.slot((Value { node: id, output: 0 }, plan.choice.results[0], true), SlotPlace::Alias(of))?;
+            return Ok(());
+        }
+        let mut writes = Vec::with_capacity(plan.choice.results.len());
+        for (output, &layout) in (0..).zip(&plan.choice.results) {
+            let value = Value { node: id, output };
+            let copy = (value, layout, false);
+            let place = self.output_place(value, layout, copy).unwrap_or(SlotPlace::Arena(0));
+            let slot = self.slot(copy, place)?;
+            self.halo(slot);
+            writes.push(slot);
+        }
+        let work = self.work(&values, node, &reads, &writes);
+        let NodeKind::Op(op) = &node.kind else { unreachable!("only operators have plans") };
+        let schedule = op.schedule(plan.algorithm, &work);
+        self.plan.steps.push(StepPlan { kind: StepKind::Node(plan), reads, writes, schedule });
+        Ok(())
+    }
+
+    /// The output that a tensor can be written to directly: one that is row-major and in one piece.
+    fn output_place(&self, value: Value, layout: Layout, copy: Copy) -> Option<SlotPlace> {
+        let plain = layout == Layout::Plain && self.halos.get(&copy).is_none_or(|halo| *halo == Halo::NONE);
+        let index = self.graph.outputs().iter().position(|&(_, output)| output == value)?;
+        plain.then(|| SlotPlace::Output(u16::try_from(index).expect("outputs are few")))
+    }
+
+    fn work(&self, values: &[Value], node: &'a Node, reads: &[Option<SlotId>], writes: &[SlotId]) -> Work<'_> {
+        work(self.graph, &self.plan, values, node, reads, writes)
+    }
+
+    fn outputs(&mut self) -> Result<(), LowerError> {
+        let graph = self.graph;
+        for (index, &(_, value)) in (0_u16..).zip(graph.outputs()) {
+            let from = self.read(value, Layout::Plain, Halo::NONE, true)?;
+            if self.plan.slots[from.0].place == SlotPlace::Output(index) {
+                continue;
+            }
+            let Slot { name, ty, storage, .. } = self.plan.slots[from.0].clone();
+            let to = SlotId(self.plan.slots.len());
+            self.plan.slots.push(Slot { name, ty, storage, place: SlotPlace::Output(index), live: (usize::MAX, 0) });
+            self.convert(from, to);
+        }
+        Ok(())
+    }
+
+    /// The steps between which each slot's elements matter, aliases counted with the slot they share.
+    fn lives(&mut self) {
+        for index in 0..self.plan.steps.len() {
+            let step = &self.plan.steps[index];
+            let touched: Vec<SlotId> = step.reads.iter().flatten().chain(&step.writes).copied().collect();
+            for slot in touched {
+                let root = self.plan.root(slot);
+                let live = &mut self.plan.slots[root.0].live;
+                *live = (live.0.min(index), live.1.max(index));
+            }
+        }
+    }
+}
+
+/// A node as its algorithm sees it.
+pub(super) fn work<'a>(
+    graph: &'a Graph,
+    plan: &'a Plan,
+    values: &[Value],
+    node: &'a Node,
+    reads: &[Option<SlotId>],
+    writes: &[SlotId],
+) -> Work<'a> {
+    let operand = |(value, read): (&Value, &Option<SlotId>)| {
+        let ty: &TensorType = graph.type_of(*value);
+        match (read, &graph.node(value.node).kind) {
+            (Some(slot), _) => Operand::Tensor(ty, plan.slots[slot.0].storage),
+            (None, NodeKind::Weight(expression)) => Operand::Weight(ty, expression),
+            (None, _) => unreachable!("only weights are asked for as weights"),
+        }
+    };
+    Work {
+        target: &plan.target,
+        operands: values.iter().zip(reads).map(operand).collect(),
+        results: &node.types,
+        storages: writes.iter().map(|slot| plan.slots[slot.0].storage).collect(),
+    }
+}

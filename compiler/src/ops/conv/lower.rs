@@ -1,0 +1,376 @@
+//! Algorithms of convolution.
+//!
+//! All read their padding from the source's halo, so that no tile is special: a pixel outside the image is a zero like
+//! any other.
+
+use convoke_runtime::kernels::{self, Depthwise, Family, Params, Tile};
+use convoke_runtime::weights::WeightOp;
+
+use super::Conv;
+use crate::lir::{Affine, Binary, Expr};
+use crate::lower::tile::{self, Axis, ConvShape, ConvTiles, Segment};
+use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Schedule, Site, Storage, View, Work};
+
+/// In order of preference.
+pub(super) const ALGORITHMS: &[Algorithm<Conv>] = &[
+    Algorithm { name: "depthwise", choose: choose_depthwise, schedule: schedule_depthwise, emit: emit_depthwise },
+    Algorithm { name: "direct_planar", choose: choose_planar, schedule: schedule_direct, emit: emit_direct },
+    Algorithm { name: "direct", choose: choose_blocked, schedule: schedule_direct, emit: emit_direct },
+    Algorithm { name: "loops", choose: choose_loops, schedule: schedule_loops, emit: emit_loops },
+];
+
+/// Operands: x, weight, and where present bias and residual, all of the result's layout.
+fn choice(conv: &Conv, site: &Site<'_>, source: Layout, result: Layout) -> Choice {
+    let mut operands = vec![Need::halo(source, halo(conv, site)), Need::Weight];
+    operands.extend(conv.bias.then_some(Need::Weight));
+    operands.extend(conv.epilogue.residual.then_some(Need::tensor(result)));
+    Choice { operands, results: vec![result], alias: false }
+}
+
+/// The rows and columns around the image that windows reach.
+fn halo(conv: &Conv, site: &Site<'_>) -> Halo {
+    let (input, output, weight) = (&site.operands[0].shape, &site.results[0].shape, &site.operands[1].shape);
+    let [top, left, _, _] = conv.padding;
+    let beyond = |axis: usize, before: usize| {
+        let reach = (output[axis + 2] - 1) * conv.stride[axis] + (weight[axis + 2] - 1) * conv.dilation[axis] + 1;
+        reach.saturating_sub(before + input[axis + 2])
+    };
+    Halo { top, left, bottom: beyond(0, top), right: beyond(1, left) }
+}
+
+/// Weights and bias must be known before the run: they are packed once.
+fn packable(conv: &Conv, site: &Site<'_>) -> Result<(), String> {
+    if !site.is_weight(1) || (conv.bias && !site.is_weight(2)) {
+        return Err("weights or bias are computed during the run".to_owned());
+    }
+    Ok(())
+}
+
+fn choose_depthwise(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
+    let (channels, outputs) = (site.operands[0].shape[1], site.results[0].shape[1]);
+    if conv.groups != channels || channels != outputs || channels == 1 {
+        return Err(format!("{} groups, {channels} input and {outputs} output channels", conv.groups));
+    }
+    packable(conv, site)?;
+    Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
+}
+
+fn choose_planar(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
+    if site.layouts[0] != Some(Layout::Plain) {
+        return Err("the source is blocked".to_owned());
+    }
+    if conv.groups != 1 {
+        return Err(format!("{} groups", conv.groups));
+    }
+    packable(conv, site)?;
+    if tile::conv_tiles(site.target.isa, conv.stride[1]).is_empty() {
+        return Err(format!("no kernel reads pixels {} apart", conv.stride[1]));
+    }
+    Ok(choice(conv, site, Layout::Plain, Layout::Blocked))
+}
+
+fn choose_blocked(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
+    let block = site.target.block();
+    let (inputs, outputs) = (site.operands[0].shape[1] / conv.groups, site.results[0].shape[1] / conv.groups);
+    if conv.groups > 1 && (inputs % block != 0 || outputs % block != 0) {
+        return Err(format!("{inputs} and {outputs} channels of a group, no multiples of {block}"));
+    }
+    packable(conv, site)?;
+    Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
+}
+
+fn choose_loops(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
+    let mut choice = choice(conv, site, Layout::Plain, Layout::Plain);
+    for (index, need) in choice.operands.iter_mut().enumerate().skip(1) {
+        if !site.is_weight(index) {
+            *need = Need::tensor(Layout::Plain);
+        }
+    }
+    Ok(choice)
+}
+
+/// A convolution as its loops see it.
+struct Geometry {
+    source: Storage,
+    result: Storage,
+    kernel: [usize; 2],
+    groups: usize,
+    /// Blocks of input channels of one group, and channels of such a block.
+    outer: usize,
+    inner: usize,
+    /// Source elements between neighbouring output pixels.
+    px: usize,
+    flat: bool,
+}
+
+impl Geometry {
+    fn new(conv: &Conv, work: &Work<'_>) -> Self {
+        let (source, result) = (work.storage(0), work.storages[0]);
+        let [_, _, kh, kw] = work.operands[1].ty().shape[..] else { unreachable!("weights are O I Kh Kw") };
+        let residual = conv.epilogue.residual.then(|| work.storage(work.operands.len() - 1));
+        let pointwise = [kh, kw] == [1, 1] && conv.stride == [1, 1] && conv.padding == [0; 4];
+        let dense = source.dense() && result.dense() && residual.is_none_or(|residual| residual.dense());
+        Self {
+            source,
+            result,
+            kernel: [kh, kw],
+            groups: conv.groups,
+            outer: source.c.div_ceil(source.block) / conv.groups,
+            inner: source.block,
+            px: conv.stride[1] * source.block,
+            flat: pointwise && dense,
+        }
+    }
+
+    /// Products per output element, channels of padding included.
+    fn taps(&self) -> usize {
+        self.outer * self.inner * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Rows and pixels of a row.
+    fn extent(&self) -> (usize, usize) {
+        let Storage { h, w, .. } = self.result;
+        if self.flat { (1, h * w) } else { (h, w) }
+    }
+
+    fn tiles(&self, work: &Work<'_>) -> ConvTiles {
+        let (height, width) = self.extent();
+        let shape = ConvShape {
+            isa: work.target.isa,
+            block: self.result.block,
+            px: self.px,
+            blocks: self.result.blocks() / self.groups,
+            height,
+            width,
+            taps: self.taps(),
+            ragged: self.groups == 1,
+            threads: work.target.threads,
+        };
+        ConvTiles::choose(&shape, self.flat)
+    }
+}
+
+fn macs(work: &Work<'_>) -> u64 {
+    let weight: usize = work.operands[1].ty().shape[1..].iter().product();
+    (work.results[0].elements() * weight) as u64
+}
+
+fn schedule_direct(conv: &Conv, work: &Work<'_>) -> Schedule {
+    Schedule { tiles: Some(Geometry::new(conv, work).tiles(work)), ..Schedule::of_macs(macs(work)) }
+}
+
+/// The operands of a convolution's calls.
+struct Views {
+    source: View,
+    result: View,
+    weights: View,
+    bias: View,
+    residual: Option<View>,
+}
+
+fn emit_direct(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'_>) {
+    let geometry = Geometry::new(conv, work);
+    let tiles = schedule.tiles.as_ref().expect("a direct convolution is scheduled in tiles");
+    let (block, nr) = (geometry.result.block as u32, tiles.nr());
+    let pack = WeightOp::PackConv { block, nr, inner: geometry.inner as u32 };
+    let channels = geometry.result.blocks() * geometry.result.block;
+    let (source, result) = (e.operand(0), e.result(0));
+    let weights = e.weight(1, "weights", pack, channels * geometry.taps());
+    let bias = bias(conv, e, WeightOp::PackVector { block }, channels);
+    let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    let views = Views { source, result, weights, bias, residual };
+    e.serial(geometry.result.n, |e, n| {
+        e.serial(geometry.groups, |e, group| {
+            for segment in &tiles.segments {
+                emit_segment(conv, &geometry, &views, tiles, segment, (n, group), e);
+            }
+        })
+    })
+}
+
+fn bias(conv: &Conv, e: &mut Emitter<'_>, pack: WeightOp, len: usize) -> View {
+    if conv.bias { e.weight(2, "bias", pack, len) } else { e.constant("bias", 0.0, len) }
+}
+
+/// The loops of one segment: groups of output blocks, rows, tiles of a row.
+fn emit_segment(
+    conv: &Conv,
+    geometry: &Geometry,
+    views: &Views,
+    tiles: &ConvTiles,
+    segment: &Segment,
+    (n, group): (&Affine, &Affine),
+    e: &mut Emitter<'_>,
+) {
+    let Segment { first, groups, nr, mr, full, rest, parallel } = *segment;
+    let blocks = geometry.result.blocks() / geometry.groups;
+    e.divide(groups, parallel == Axis::Groups, |e, tile_group| {
+        let block = group * blocks + tile_group * nr as usize + first;
+        e.divide(tiles.height, parallel == Axis::Rows, |e, y| {
+            let call = |e: &mut Emitter<'_>, x: Affine, pixels: u32| {
+                call_tile(conv, geometry, views, (n, group), (&block, y, x), (pixels, nr), e)
+            };
+            if full > 0 {
+                e.divide(full, parallel == Axis::Tiles, |e, tile| call(e, tile * mr as usize, mr));
+            }
+            match (rest, parallel) {
+                (0, _) => {}
+                (_, Axis::Tiles) => e.once(|e| call(e, (full * mr as usize).into(), rest)),
+                (_, Axis::Groups | Axis::Rows) => call(e, (full * mr as usize).into(), rest),
+            }
+        })
+    })
+}
+
+/// One call: `mr` pixels from column `x` of row `y` on, `nr` blocks from `block` on.
+fn call_tile(
+    conv: &Conv,
+    geometry: &Geometry,
+    views: &Views,
+    (n, group): (&Affine, &Affine),
+    (block, y, x): (&Affine, &Affine, Affine),
+    (mr, nr): (u32, u32),
+    e: &mut Emitter<'_>,
+) {
+    let (source, result) = (geometry.source, geometry.result);
+    let [top, left, _, _] = conv.padding;
+    let params = kernels::Conv {
+        mr,
+        nr,
+        block: result.block as u32,
+        px: if mr == 1 { result.block } else { geometry.px } as u32,
+        outer: geometry.outer as u32,
+        outer_stride: source.plane() as u32,
+        kh: geometry.kernel[0] as u32,
+        kh_stride: (conv.dilation[0] * source.pitch()) as u32,
+        kw: geometry.kernel[1] as u32,
+        kw_stride: (conv.dilation[1] * source.block) as u32,
+        inner: geometry.inner as u32,
+        dst_block: result.plane() as u32,
+        residual: u32::from(views.residual.is_some()),
+        residual_block: views.residual.map_or(0, |residual| residual.storage.plane()) as u32,
+        activation: conv.epilogue.activation.into(),
+    };
+    let (row, column) = (y * conv.stride[0] - top, &x * conv.stride[1] - left);
+    let mut args = vec![
+        views.result.at(n, block, y, &x),
+        views.source.at(n, group * geometry.outer, row, column),
+        views.weights.element(block * (result.block * geometry.taps())),
+        views.bias.element(block * result.block),
+    ];
+    args.extend(views.residual.map(|residual| residual.at(n, block, y, &x)));
+    e.call(Params::Conv(params), args)
+}
+
+/// Pixels of a depthwise tile for a row: the widest kernel, or an even share where that wastes less.
+fn depthwise_tile(work: &Work<'_>, px: usize, width: usize) -> usize {
+    let available = |mr: usize| {
+        let tile = Tile { mr: mr as u32, nr: 1, block: work.target.block() as u32, px: px as u32 };
+        mr == 1 || kernels::select(Family::Depthwise, work.target.isa, tile).is_some()
+    };
+    let widest = (1..=width.min(32)).rev().find(|&mr| available(mr)).unwrap_or(1);
+    let even = width.div_ceil(width.div_ceil(widest));
+    let usable = |mr: usize| available(mr) && (width % mr == 0 || available(width % mr));
+    (even..=widest).chain((1..even).rev()).find(|&mr| usable(mr)).unwrap_or(1)
+}
+
+fn schedule_depthwise(_: &Conv, work: &Work<'_>) -> Schedule {
+    // Depthwise layers wait for memory more than for arithmetic.
+    Schedule::of_elements(work.storage(0).len() + work.storages[0].len())
+}
+
+fn emit_depthwise(conv: &Conv, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let geometry = Geometry::new(conv, work);
+    let (s, d) = (geometry.source, geometry.result);
+    let [kh, kw] = geometry.kernel;
+    let block = d.block as u32;
+    let channels = d.blocks() * d.block;
+    let (source, result) = (e.operand(0), e.result(0));
+    let weights = e.weight(1, "weights", WeightOp::PackDepthwise { block }, channels * kh * kw);
+    let bias = bias(conv, e, WeightOp::PackVector { block }, channels);
+    let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    let mr = depthwise_tile(work, geometry.px, d.w);
+    let (full, rest) = (d.w / mr, d.w % mr);
+    let [top, left, _, _] = conv.padding;
+    let by_rows = d.blocks() % work.target.threads as usize != 0 && d.h > d.blocks();
+    e.serial(d.n, |e, n| {
+        e.divide(d.blocks(), !by_rows, |e, c| {
+            e.divide(d.h, by_rows, |e, y| {
+                let call = |e: &mut Emitter<'_>, x: Affine, mr: usize| {
+                    let params = Depthwise {
+                        mr: mr as u32,
+                        block,
+                        px: if mr == 1 { s.block } else { geometry.px } as u32,
+                        kh: kh as u32,
+                        kh_stride: (conv.dilation[0] * s.pitch()) as u32,
+                        kw: kw as u32,
+                        kw_stride: (conv.dilation[1] * s.block) as u32,
+                        residual: u32::from(residual.is_some()),
+                        activation: conv.epilogue.activation.into(),
+                    };
+                    let (row, column) = (y * conv.stride[0] - top, &x * conv.stride[1] - left);
+                    let mut args = vec![
+                        result.at(n, c, y, &x),
+                        source.at(n, c, row, column),
+                        weights.element(c * (kh * kw * d.block)),
+                        bias.element(c * d.block),
+                    ];
+                    args.extend(residual.map(|residual| residual.at(n, c, y, &x)));
+                    e.call(Params::Depthwise(params), args)
+                };
+                e.serial(full, |e, tile| call(e, tile * mr, mr));
+                if rest > 0 {
+                    call(e, (full * mr).into(), rest);
+                }
+            })
+        })
+    })
+}
+
+fn schedule_loops(_: &Conv, work: &Work<'_>) -> Schedule {
+    // Scalar code: a sixteenth of the speed that the threshold assumes.
+    Schedule::of_macs(16 * macs(work))
+}
+
+/// Scalar loops, for what no kernel takes: odd groups, weights that are computed during the run.
+fn emit_loops(conv: &Conv, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let d = work.storages[0];
+    let [outputs, inputs, kh, kw] = work.operands[1].ty().shape[..] else { unreachable!("weights are O I Kh Kw") };
+    let per_group = outputs / conv.groups;
+    let (source, result) = (e.operand(0), e.result(0));
+    let weights = e.plain(1, "weights", outputs * inputs * kh * kw);
+    let bias = if conv.bias { e.plain(2, "bias", outputs) } else { e.constant("bias", 0.0, outputs) };
+    let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    let [top, left, _, _] = conv.padding;
+    let pixel = |e: &mut Emitter<'_>, n: &Affine, (group, channel): (&Affine, &Affine), y: &Affine, x: &Affine| {
+        let sum = e.code.load(1, bias.element(channel));
+        e.serial(inputs, |e, i| {
+            e.serial(kh, |e, ky| {
+                e.serial(kw, |e, kx| {
+                    let row = y * conv.stride[0] + ky * conv.dilation[0] - top;
+                    let column = x * conv.stride[1] + kx * conv.dilation[1] - left;
+                    let tap = channel * (inputs * kh * kw) + i * (kh * kw) + ky * kw + kx;
+                    let a = e.code.load(1, source.at(n, group * inputs + i, row, column));
+                    let b = e.code.load(1, weights.element(tap));
+                    e.code.set(sum, Expr::Fma(a, b, sum));
+                });
+            });
+        });
+        if let Some(residual) = residual {
+            let other = e.code.load(1, residual.at(n, channel, y, x));
+            e.code.set(sum, Expr::Binary(Binary::Add, sum, other));
+        }
+        e.code.store(result.at(n, channel, y, x), sum);
+    };
+    e.serial(d.n, |e, n| {
+        e.serial(conv.groups, |e, group| {
+            e.serial(per_group, |e, o| {
+                let channel = group * per_group + o;
+                e.parallel(d.h, |e, y| {
+                    e.serial(d.w, |e, x| pixel(e, n, (group, &channel), y, x));
+                    e.activate(result.at(n, &channel, y, 0), d.w, conv.epilogue.activation);
+                });
+            });
+        });
+    });
+}

@@ -1,0 +1,94 @@
+//! Algorithms of the linear layer: a convolution of one pixel.
+
+use convoke_runtime::kernels::{self, Params};
+use convoke_runtime::weights::WeightOp;
+
+use super::Linear;
+use crate::lower::tile::{ConvShape, ConvTiles};
+use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Site, Storage, Work};
+
+/// In order of preference.
+pub(super) const ALGORITHMS: &[Algorithm<Linear>] =
+    &[Algorithm { name: "direct", choose, schedule, emit }];
+
+/// The source as it comes: channels of the blocked layout are consecutive, and so are those of the plain one.
+fn choose(linear: &Linear, site: &Site<'_>) -> Result<Choice, String> {
+    if site.operands[0].rank() != 2 {
+        return Err(format!("rank {}", site.operands[0].rank()));
+    }
+    if !site.is_weight(1) || (linear.bias && !site.is_weight(2)) {
+        return Err("weights or bias are computed during the run".to_owned());
+    }
+    let mut operands = vec![Need::dense(site.layouts[0].unwrap_or(Layout::Plain)), Need::Weight];
+    operands.extend(linear.bias.then_some(Need::Weight));
+    operands.extend(linear.epilogue.residual.then_some(Need::dense(Layout::Blocked)));
+    Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+}
+
+fn schedule(_: &Linear, work: &Work<'_>) -> Schedule {
+    let (source, result) = (work.storage(0), work.storages[0]);
+    let shape = ConvShape {
+        isa: work.target.isa,
+        block: result.block,
+        px: result.block,
+        blocks: result.blocks(),
+        height: 1,
+        width: 1,
+        taps: source.c,
+        ragged: true,
+        threads: work.target.threads,
+    };
+    let tiles = Some(ConvTiles::choose(&shape, true));
+    Schedule { tiles, ..Schedule::of_macs((source.n * source.c * result.c) as u64) }
+}
+
+fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'_>) {
+    let tiles = schedule.tiles.as_ref().expect("a linear layer is scheduled in tiles");
+    let (source, result) = (e.operand(0), e.result(0));
+    let Storage { block, .. } = result.storage;
+    // A plain source is one block of all its channels.
+    let (outer, inner) = match source.storage.layout {
+        Layout::Blocked => (source.storage.blocks(), block),
+        Layout::Plain => (source.storage.c, 1),
+    };
+    let (taps, channels) = (outer * inner, result.storage.blocks() * block);
+    let pack = WeightOp::PackConv { block: block as u32, nr: tiles.nr(), inner: inner as u32 };
+    let weights = e.weight(1, "weights", pack, channels * taps);
+    let bias = match linear.bias {
+        true => e.weight(2, "bias", WeightOp::PackVector { block: block as u32 }, channels),
+        false => e.constant("bias", 0.0, channels),
+    };
+    let residual = linear.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    e.serial(result.storage.n, |e, n| {
+        for segment in &tiles.segments {
+            e.parallel(segment.groups, |e, group| {
+                let params = kernels::Conv {
+                    mr: 1,
+                    nr: segment.nr,
+                    block: block as u32,
+                    px: block as u32,
+                    outer: outer as u32,
+                    outer_stride: inner as u32,
+                    kh: 1,
+                    kh_stride: 0,
+                    kw: 1,
+                    kw_stride: 0,
+                    inner: inner as u32,
+                    dst_block: block as u32,
+                    residual: u32::from(residual.is_some()),
+                    residual_block: block as u32,
+                    activation: linear.epilogue.activation.into(),
+                };
+                let first = group * segment.nr as usize + segment.first;
+                let mut args = vec![
+                    result.at(n, &first, 0, 0),
+                    source.at(n, 0, 0, 0),
+                    weights.element(&first * (block * taps)),
+                    bias.element(&first * block),
+                ];
+                args.extend(residual.map(|residual| residual.at(n, &first, 0, 0)));
+                e.call(Params::Conv(params), args)
+            });
+        }
+    })
+}
