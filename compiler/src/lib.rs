@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod backend;
+mod compile;
 pub mod graph;
 pub mod lang;
 pub mod lir;
@@ -16,4 +17,5 @@ pub mod lower;
 pub mod ops;
 pub mod passes;
 
+pub use compile::{CompileError, compile};
 pub use graph::{DType, Graph, TensorType};
