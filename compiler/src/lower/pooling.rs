@@ -45,7 +45,7 @@ impl Pooling {
             pad_left: self.padding[1] as u32,
             pad_bottom: self.padding[2] as u32,
             pad_right: self.padding[3] as u32,
-dilation_h: self.dilation[0] as u32,
+            dilation_h: self.dilation[0] as u32,
             dilation_w: self.dilation[1] as u32,
             src_pitch: source.pitch() as u32,
             dst_pitch: result.pitch() as u32,
