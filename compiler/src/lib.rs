@@ -17,5 +17,5 @@ pub mod lower;
 pub mod ops;
 pub mod passes;
 
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, compile, plan};
 pub use graph::{DType, Graph, TensorType};

@@ -37,15 +37,3 @@ pub use planes::Planes;
 pub use program::program;
 pub use storage::{Halo, Layout, Storage};
 pub use target::Target;
-
-use crate::Graph;
-use crate::lir::Program;
-
-/// Plans and lowers a graph for a target.
-///
-/// # Errors
-/// Names the node that has no algorithm, with every algorithm's reason, or the tensor that is too large.
-pub fn lower(graph: &Graph, target: &Target) -> Result<Program, LowerError> {
-    let plan = plan(graph, target)?;
-    program(graph, &plan)
-}

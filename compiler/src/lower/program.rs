@@ -4,17 +4,17 @@ use convoke_runtime::network::ValueInfo;
 
 use super::buffers::Buffers;
 use super::{Emitter, LowerError, Plan, SlotId, SlotPlace, StepKind, StepPlan, convert, place};
-use crate::Graph;
+use crate::{Graph, TensorType};
 use crate::graph::NodeKind;
 use crate::lir::{self, BufferId, Function, Place, Program, Step};
 
-/// Writes the program of a plan.
+/// Writes the program of a plan. `parameters` are those that the program asks for, in order: at least those that the
+/// graph uses, and the ones that passes have found to be without effect, so that a checkpoint still fits.
 ///
 /// # Errors
 /// If the kernel table lacks a row that the plan counts on.
-pub fn program(graph: &Graph, plan: &Plan) -> Result<Program, LowerError> {
+pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) -> Result<Program, LowerError> {
     let info = |name: &str, shape: &[usize]| ValueInfo { name: name.to_owned().into(), shape: shape.to_vec().into() };
-    let parameters = graph.parameters();
     let buffers = Buffers::new(parameters.iter().map(|(name, _)| name.clone()));
     let mut writer = Writer { graph, plan, buffers, slots: vec![None; plan.slots.len()] };
     let (mut functions, mut steps) = (Vec::new(), Vec::new());
