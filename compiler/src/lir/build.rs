@@ -96,10 +96,21 @@ impl FunctionBuilder {
     }
 
     fn repeat(&mut self, extent: u32, parallel: bool, body: impl FnOnce(&mut Self, &Affine)) {
+        let var = self.begin();
+        body(self, &var.into());
+        self.end(var, extent, parallel);
+    }
+
+    /// Opens a loop: what is added from here on is its body, until [`end`](Self::end).
+    pub(crate) fn begin(&mut self) -> LoopVar {
         let var = LoopVar(self.function.loops);
         self.function.loops += 1;
         self.open.push(std::mem::take(&mut self.function.body));
-        body(self, &var.into());
+        var
+    }
+
+    /// Closes the loop that was opened last.
+    pub(crate) fn end(&mut self, var: LoopVar, extent: u32, parallel: bool) {
         let outer = self.open.pop().unwrap_or_default();
         let body = std::mem::replace(&mut self.function.body, outer);
         self.push(Stmt::For { var, extent, parallel, body });
