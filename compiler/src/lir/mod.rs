@@ -22,12 +22,15 @@
 
 mod affine;
 mod build;
+pub mod math;
 mod parse;
 mod print;
+mod share;
 mod verify;
 
 pub use build::FunctionBuilder;
 pub use parse::ParseError;
+pub use share::share_functions;
 pub use verify::{ALIGN, Fault, FaultKind, Faults, MAX_LANES, Meeting, Site, verify};
 
 use convoke_runtime::Isa;

@@ -10,9 +10,8 @@ pub(super) const ALIGN: usize = 16;
 
 /// Gives every slot in the arena its offset.
 pub(super) fn assign(plan: &mut Plan) {
-    let mut order: Vec<usize> = (0..plan.slots.len())
-        .filter(|&slot| matches!(plan.slots[slot].place, SlotPlace::Arena(_)))
-        .collect();
+    let mut order: Vec<usize> =
+        (0..plan.slots.len()).filter(|&slot| matches!(plan.slots[slot].place, SlotPlace::Arena(_))).collect();
     order.sort_by_key(|&slot| (std::cmp::Reverse(plan.slots[slot].storage.len()), slot));
     let mut placed: Vec<(usize, usize, (usize, usize))> = Vec::new();
     for slot in order {

@@ -3,7 +3,7 @@
 use convoke_runtime::kernels::{Block, Copy, Fill, Params, Unblock};
 
 use super::{Emitter, Layout, Storage, View};
-use crate::lir::{Affine};
+use crate::lir::Affine;
 
 /// Writes the elements of `from` to `to`, another storage of the same tensor.
 pub(super) fn convert(e: &mut Emitter<'_>, from: View, to: View) {
@@ -20,11 +20,7 @@ pub(super) fn convert(e: &mut Emitter<'_>, from: View, to: View) {
 
 /// For each image the full blocks of channels in one loop, then the block in which the channels end. `each` gets the
 /// image, the block, its first channel, and how many channels it holds.
-fn blocks(
-    e: &mut Emitter<'_>,
-    blocked: &Storage,
-    each: impl Fn(&mut Emitter<'_>, &Affine, Affine, Affine, usize) ,
-) {
+fn blocks(e: &mut Emitter<'_>, blocked: &Storage, each: impl Fn(&mut Emitter<'_>, &Affine, Affine, Affine, usize)) {
     let block = blocked.block;
     let (full, rest) = (blocked.c / block, blocked.c % block);
     e.serial(blocked.n, |e, n| {

@@ -45,7 +45,8 @@ impl View {
         x: impl Into<Affine>,
     ) -> Address {
         let s = &self.storage;
-        let index = n.into() * s.image() + c.into() * s.plane() + y.into() * s.pitch() + x.into() * s.block + s.origin();
+        let index =
+            n.into() * s.image() + c.into() * s.plane() + y.into() * s.pitch() + x.into() * s.block + s.origin();
         Address { param: self.param, index }
     }
 

@@ -181,14 +181,17 @@ impl<'a> Placer<'a> {
         work(self.graph, &self.plan, values, node, reads, writes)
     }
 
+    /// What no step has written to its output directly is converted from the copy that was produced.
     fn outputs(&mut self) -> Result<(), LowerError> {
         let graph = self.graph;
         for (index, &(_, value)) in (0_u16..).zip(graph.outputs()) {
-            let from = self.read(value, Layout::Plain, Halo::NONE, true)?;
+            let produced = self.choices.layouts.get(&value).copied().unwrap_or(Layout::Plain);
+            let from = self.read(value, produced, Halo::NONE, false)?;
             if self.plan.slots[from.0].place == SlotPlace::Output(index) {
                 continue;
             }
-            let Slot { name, ty, storage, .. } = self.plan.slots[from.0].clone();
+            let Slot { name, ty, .. } = self.plan.slots[from.0].clone();
+            let storage = Storage::new(&ty, Layout::Plain, Halo::NONE, &self.plan.target)?;
             let to = SlotId(self.plan.slots.len());
             self.plan.slots.push(Slot { name, ty, storage, place: SlotPlace::Output(index), live: (usize::MAX, 0) });
             self.convert(from, to);

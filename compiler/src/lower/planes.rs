@@ -55,11 +55,7 @@ impl Planes {
 ///
 /// # Errors
 /// If the kernel table lacks the row.
-pub(crate) fn elementwise(
-    e: &mut Emitter<'_>,
-    views: &[View],
-    params: impl Fn(u32, u32, &[u32]) -> Params,
-) {
+pub(crate) fn elementwise(e: &mut Emitter<'_>, views: &[View], params: impl Fn(u32, u32, &[u32]) -> Params) {
     let storages: Vec<&Storage> = views.iter().map(|view| &view.storage).collect();
     for (start, planes) in Planes::chunks(&storages) {
         let dense = planes.rows == 1 && storages.iter().all(|storage| storage.dense());
@@ -68,13 +64,7 @@ pub(crate) fn elementwise(
         e.parallel(planes.count, |e, plane| {
             let args: Vec<_> = views
                 .iter()
-                .map(|view| {
-                    if dense {
-                        view.element(plane * planes.len + start)
-                    } else {
-                        view.plane(plane)
-                    }
-                })
+                .map(|view| if dense { view.element(plane * planes.len + start) } else { view.plane(plane) })
                 .collect();
             e.call(call, args)
         });

@@ -4,9 +4,9 @@ use convoke_runtime::network::ValueInfo;
 
 use super::buffers::Buffers;
 use super::{Emitter, LowerError, Plan, SlotId, SlotPlace, StepKind, StepPlan, convert, place};
-use crate::{Graph, TensorType};
 use crate::graph::NodeKind;
 use crate::lir::{self, BufferId, Function, Place, Program, Step};
+use crate::{Graph, TensorType};
 
 /// Writes the program of a plan. `parameters` are those that the program asks for, in order: at least those that the
 /// graph uses, and the ones that passes have found to be without effect, so that a checkpoint still fits.
@@ -55,7 +55,8 @@ impl Writer<'_> {
         let isa = plan.target.isa;
         let e = match &step.kind {
             StepKind::Convert => {
-                let mut e = Emitter::new(&mut self.buffers, isa, format!("convert {target}"), reads, writes, Vec::new());
+                let mut e =
+                    Emitter::new(&mut self.buffers, isa, format!("convert {target}"), reads, writes, Vec::new());
                 let (from, to) = (e.operand(0), e.result(0));
                 convert::convert(&mut e, from, to);
                 e

@@ -166,7 +166,8 @@ mod tests {
     fn blocked_planes_hold_their_halo() {
         let target = Target::new(Isa::Avx512);
         let halo = Halo { top: 1, left: 2, bottom: 3, right: 4 };
-        let storage = Storage::new(&TensorType::f32([2, 20, 5, 7]), Layout::Blocked, halo, &target).expect("it is small");
+        let storage =
+            Storage::new(&TensorType::f32([2, 20, 5, 7]), Layout::Blocked, halo, &target).expect("it is small");
         assert_eq!((storage.blocks(), storage.block), (2, 16));
         assert_eq!((storage.pitch(), storage.plane()), (13 * 16, 9 * 13 * 16));
         assert_eq!(storage.origin(), 13 * 16 + 2 * 16);
@@ -177,7 +178,8 @@ mod tests {
     #[test]
     fn two_dimensions_are_channels_of_one_pixel() {
         let target = Target::new(Isa::Avx2);
-        let storage = Storage::new(&TensorType::f32([3, 10]), Layout::Blocked, Halo::NONE, &target).expect("it is small");
+        let storage =
+            Storage::new(&TensorType::f32([3, 10]), Layout::Blocked, Halo::NONE, &target).expect("it is small");
         assert_eq!((storage.n, storage.c, storage.h, storage.w, storage.len()), (3, 10, 1, 1, 48));
     }
 

@@ -170,11 +170,15 @@ impl fmt::Display for ConvTiles {
             if *rest > 0 {
                 write!(f, " and one of {rest}")?;
             }
-            write!(f, " (threads divide {})", match parallel {
-                Axis::Groups => "groups",
-                Axis::Rows => "rows",
-                Axis::Tiles => "tiles",
-            })?;
+            write!(
+                f,
+                " (threads divide {})",
+                match parallel {
+                    Axis::Groups => "groups",
+                    Axis::Rows => "rows",
+                    Axis::Tiles => "tiles",
+                }
+            )?;
         }
         Ok(())
     }
@@ -188,12 +192,14 @@ mod tests {
     #[test]
     fn tiles_cover_every_output_once() {
         for isa in Isa::ALL.into_iter().filter(|&isa| !conv_tiles(isa, isa.lanes()).is_empty()) {
-            for (blocks, width, stride) in
-                (1..12).flat_map(|b| [1, 2, 7, 13, 14, 15, 28, 49, 57].map(|w| (b, w))).flat_map(|(b, w)| [1, 2, 3].map(|s| (b, w, s)))
+            for (blocks, width, stride) in (1..12)
+                .flat_map(|b| [1, 2, 7, 13, 14, 15, 28, 49, 57].map(|w| (b, w)))
+                .flat_map(|(b, w)| [1, 2, 3].map(|s| (b, w, s)))
             {
                 let block = isa.lanes();
                 let px = block * stride;
-                let shape = ConvShape { isa, block, px, blocks, height: 3, width, taps: 9 * block, ragged: true, threads: 2 };
+                let shape =
+                    ConvShape { isa, block, px, blocks, height: 3, width, taps: 9 * block, ragged: true, threads: 2 };
                 let tiles = ConvTiles::choose(&shape, false);
                 let mut next = 0;
                 for segment in &tiles.segments {

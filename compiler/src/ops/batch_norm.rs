@@ -16,7 +16,7 @@ use super::{
 };
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
-use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
+use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Site, View};
 
 /// `y = (x − mean) / √(var + eps) · weight + bias`, then an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,7 +93,7 @@ impl Operator for BatchNorm {
         (!epilogue.residual).then_some(Self { epilogue, ..*self }.into())
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[AFFINE];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, PLAIN];
 
     fn cases() -> Vec<Case> {
         let case = |name: String, op: Self, shape: &[usize]| {
@@ -133,54 +133,79 @@ fn channels(x: &TensorType) -> Result<usize, TypeError> {
     }
 }
 
-const AFFINE: Algorithm<BatchNorm> = Algorithm {
-    name: "affine",
+/// Both algorithms compute `y = fma(x, scale, shift)` with `scale = γ / √(σ² + ε)` and `shift = β − μ · scale`, which
+/// are prepared once.
+const BLOCKED: Algorithm<BatchNorm> = Algorithm {
+    name: "blocked",
     choose: |_, site| {
-        if !matches!(site.operands[0].rank(), 2 | 4) {
-            return Err(format!("rank {}", site.operands[0].rank()));
+        if site.layouts[0] != Some(Layout::Blocked) {
+            return Err("the source is not blocked".to_owned());
         }
-        if (1..5).any(|index| !site.is_weight(index)) {
-            return Err("its statistics are computed during the run".to_owned());
-        }
-        let mut operands = vec![Need::tensor(Layout::Blocked)];
-        operands.extend([Need::Weight; 4]);
-        Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+        choice(site, Layout::Blocked)
     },
     schedule: by_elements,
-    emit,
+    emit: |op, _, _, e| {
+        let (source, result) = (e.operand(0), e.result(0));
+        let storage = result.storage;
+        let (scale, shift) = prepare(op, e, storage.block, storage.blocks() * storage.block);
+        let dense = storage.dense() && source.storage.dense();
+        let (rows, width) = if dense { (1, storage.h * storage.w) } else { (storage.h, storage.w) };
+        let params = Affine {
+            block: storage.block as u32,
+            rows: rows as u32,
+            len: (width * storage.block) as u32,
+            dst_pitch: storage.pitch() as u32,
+            src_pitch: source.storage.pitch() as u32,
+            activation: op.epilogue.activation.into(),
+        };
+        e.serial(storage.n, |e, n| {
+            e.parallel(storage.blocks(), |e, c| {
+                let vectors = [scale, shift].map(|vector| vector.element(c * storage.block));
+                e.call(Params::Affine(params), [vec![result.at(n, c, 0, 0), source.at(n, c, 0, 0)], vectors.into()].concat());
+            });
+        });
+    },
 };
 
-/// `y = fma(x, scale, shift)` with `scale = γ / √(σ² + ε)` and `shift = β − μ · scale`, both prepared.
-fn emit(op: &BatchNorm, _: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
-    let (source, result) = (e.operand(0), e.result(0));
-    let storage = result.storage;
-    let channels = storage.blocks() * storage.block;
-    let block = storage.block as u32;
+/// N C …, row-major: a channel is one run of elements with one scale and one shift.
+const PLAIN: Algorithm<BatchNorm> = Algorithm {
+    name: "plain",
+    choose: |_, site| choice(site, Layout::Plain),
+    schedule: by_elements,
+    emit: |op, work, _, e| {
+        let (source, result) = (e.operand(0), e.result(0));
+        let [n, c, ref rest @ ..] = work.results[0].shape[..] else { unreachable!("X is N C …") };
+        let (scale, shift) = prepare(op, e, 1, c);
+        let len = rest.iter().product::<usize>();
+        let (pitch, activation) = (len as u32, op.epilogue.activation.into());
+        let params = Affine { block: 1, rows: 1, len: len as u32, dst_pitch: pitch, src_pitch: pitch, activation };
+        e.serial(n, |e, n| {
+            e.parallel(c, |e, channel| {
+                let at = n * (c * len) + channel * len;
+                let args = [result.element(&at), source.element(at), scale.element(channel), shift.element(channel)];
+                e.call(Params::Affine(params), args.into());
+            });
+        });
+    },
+};
+
+fn choice(site: &Site<'_>, layout: Layout) -> Result<Choice, String> {
+    if (1..5).any(|index| !site.is_weight(index)) {
+        return Err("its statistics are computed during the run".to_owned());
+    }
+    let source = if layout == Layout::Plain { Need::dense(layout) } else { Need::tensor(layout) };
+    let operands = std::iter::once(source).chain([Need::Weight; 4]).collect();
+    Ok(Choice { operands, results: vec![layout], alias: false })
+}
+
+/// Scale and shift, `channels` elements each.
+fn prepare(op: &BatchNorm, e: &mut Emitter<'_>, block: usize, channels: usize) -> (View, View) {
+    let pack = WeightOp::PackVector { block: block as u32 };
     let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|index| e.postfix(index));
-    let mut scale = [gamma, variance].concat();
-    scale.extend([WeightOp::Rsqrt { epsilon: op.eps }, WeightOp::Mul]);
-    let mut shift = [beta, mean, scale.clone()].concat();
-    shift.extend([WeightOp::Mul, WeightOp::Sub, WeightOp::PackVector { block }]);
-    scale.push(WeightOp::PackVector { block });
-    let (scale, shift) = (e.prepared("scale", scale, channels), e.prepared("shift", shift, channels));
-    let (n, blocks) = (storage.n, storage.blocks());
-    let dense = storage.dense() && source.storage.dense();
-    let (rows, width) = if dense { (1, storage.h * storage.w) } else { (storage.h, storage.w) };
-    let params = Affine {
-        block,
-        rows: rows as u32,
-        len: (width * storage.block) as u32,
-        dst_pitch: storage.pitch() as u32,
-        src_pitch: source.storage.pitch() as u32,
-        activation: op.epilogue.activation.into(),
-    };
-    e.serial(n, |e, n| {
-        e.parallel(blocks, |e, c| {
-            let vector = c * storage.block;
-            let args = vec![result.at(n, c, 0, 0), source.at(n, c, 0, 0), scale.element(&vector), shift.element(&vector)];
-            e.call(Params::Affine(params), args)
-        })
-    })
+    let scale = [gamma, variance, vec![WeightOp::Rsqrt { epsilon: op.eps }, WeightOp::Mul]].concat();
+    let shift = [beta, mean, scale.clone(), vec![WeightOp::Mul, WeightOp::Sub, pack.clone()]].concat();
+    let scale = [scale, vec![pack]].concat();
+    (e.prepared("scale", scale, channels), e.prepared("shift", shift, channels))
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ use std::sync::Arc;
 use convoke_runtime::{Activation, Tensor};
 
 use crate::TensorType;
-use crate::lower::{self, Emitter, Schedule, Selection, Site, Work};
 use crate::graph::WeightExpr;
+use crate::lower::{self, Emitter, Schedule, Selection, Site, Work};
 
 macro_rules! operators {
     ($($module:ident :: $name:ident),+ $(,)?) => {

@@ -45,6 +45,8 @@ pub(super) fn race(a: &Access<'_>, b: &Access<'_>) -> Option<Meeting> {
         return None;
     }
     match (a.parallel(), b.parallel()) {
+        // One thread runs the only iteration of both.
+        (Some(i), Some(j)) if a.nest[i].extent == 1 && b.nest[j].extent == 1 => None,
         (Some(i), Some(j)) if a.nest[i].extent == b.nest[j].extent => a.meets(b, Relation::Differ(i, j)),
         (Some(_), Some(_)) => a.meets(b, Relation::Any),
         // A write outside is a fault by itself; a read outside meets what is written in parallel.

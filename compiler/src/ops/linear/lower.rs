@@ -4,12 +4,16 @@ use convoke_runtime::kernels::{self, Params};
 use convoke_runtime::weights::WeightOp;
 
 use super::Linear;
+use crate::lir::{Binary, Expr};
 use crate::lower::tile::{ConvShape, ConvTiles};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Site, Storage, Work};
 
 /// In order of preference.
 pub(super) const ALGORITHMS: &[Algorithm<Linear>] =
-    &[Algorithm { name: "direct", choose, schedule, emit }];
+    &[
+        Algorithm { name: "direct", choose, schedule, emit },
+        Algorithm { name: "loops", choose: choose_loops, schedule: schedule_loops, emit: emit_loops },
+    ];
 
 /// The source as it comes: channels of the blocked layout are consecutive, and so are those of the plain one.
 fn choose(linear: &Linear, site: &Site<'_>) -> Result<Choice, String> {
@@ -91,4 +95,46 @@ fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'
             });
         }
     })
+}
+
+fn choose_loops(linear: &Linear, site: &Site<'_>) -> Result<Choice, String> {
+    let mut operands = vec![Need::dense(Layout::Plain); site.operands.len()];
+    let weights = 1..2 + usize::from(linear.bias);
+    for index in weights.filter(|&index| site.is_weight(index)) {
+        operands[index] = Need::Weight;
+    }
+    Ok(Choice { operands, results: vec![Layout::Plain], alias: false })
+}
+
+fn schedule_loops(_: &Linear, work: &Work<'_>) -> Schedule {
+    // Scalar code: a sixteenth of the speed that the threshold assumes.
+    let inputs = work.operands[1].ty().shape[1];
+    Schedule::of_macs(16 * (work.results[0].elements() * inputs) as u64)
+}
+
+/// Scalar loops, for what no kernel takes: other ranks, weights that are computed during the run.
+fn emit_loops(linear: &Linear, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let [outputs, inputs] = work.operands[1].ty().shape[..] else { unreachable!("weights are O I") };
+    let rows = work.results[0].elements() / outputs;
+    let (source, result) = (e.operand(0), e.result(0));
+    let weights = e.plain(1, "weights", outputs * inputs);
+    let bias = if linear.bias { e.plain(2, "bias", outputs) } else { e.constant("bias", 0.0, outputs) };
+    let residual = linear.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    e.parallel(rows, |e, row| {
+        e.serial(outputs, |e, o| {
+            let at = row * outputs + o;
+            let sum = e.code.load(1, bias.element(o));
+            e.serial(inputs, |e, i| {
+                let a = e.code.load(1, source.element(row * inputs + i));
+                let b = e.code.load(1, weights.element(o * inputs + i));
+                e.code.set(sum, Expr::Fma(a, b, sum));
+            });
+            if let Some(residual) = residual {
+                let other = e.code.load(1, residual.element(&at));
+                e.code.set(sum, Expr::Binary(Binary::Add, sum, other));
+            }
+            e.code.store(result.element(at), sum);
+        });
+        e.activate(result.element(row * outputs), outputs, linear.epilogue.activation);
+    });
 }

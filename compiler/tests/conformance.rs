@@ -1,0 +1,74 @@
+//! Every operator's cases, lowered for every instruction set that this machine runs, in the interpreter, against the
+//! naive definition; without passes and with all of them.
+
+use convoke_compiler::backend::interp;
+use convoke_compiler::graph::{Value, evaluate};
+use convoke_compiler::lower::{self, Target};
+use convoke_compiler::ops::{Case, Op};
+use convoke_compiler::{Graph, compile, lir};
+use convoke_runtime::{Isa, Parameters, Tensor};
+
+/// The graph of a case: its operands as inputs and parameters, the operator, one output for each result.
+fn graph_of(case: &Case) -> Graph {
+    let mut graph = Graph::new("case");
+    let mut edit = graph.edit();
+    let operands: Vec<Value> = (0..)
+        .zip(&case.operands)
+        .map(|(index, operand)| {
+            let name = format!("x{index}");
+            if operand.weight { edit.parameter(name, operand.ty.clone()) } else { edit.input(name, operand.ty.clone()) }
+        })
+        .collect();
+    let node = edit.op("y", case.op.clone(), &operands).expect("a case is well typed");
+    edit.output("y", node.into());
+    graph
+}
+
+/// The largest difference, relative to the largest expected value, or where that has all but vanished to a quarter of
+/// the operands': the tail of GELU is a difference of numbers near 1.
+fn relative_error(found: &Tensor, expected: &Tensor, operands: &[Tensor]) -> f32 {
+    let largest = |tensor: &Tensor| tensor.data().iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+    let scale = operands.iter().map(|tensor| largest(tensor) / 4.0).fold(largest(expected), f32::max);
+    let differences = found.data().iter().zip(expected.data()).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0_f32, |max, x| if x > max || x.is_nan() { x } else { max }) / scale
+}
+
+#[test]
+fn every_case_on_every_instruction_set() {
+    let mut failures = Vec::new();
+    for case in Op::cases() {
+        let graph = graph_of(&case);
+        let (mut inputs, mut parameters) = (Vec::new(), Vec::new());
+        for (index, (operand, tensor)) in case.operands.iter().zip(case.tensors()).enumerate() {
+            if operand.weight { parameters.push((format!("x{index}"), tensor)) } else { inputs.push(tensor) }
+        }
+        let parameters = Parameters::from_tensors(parameters);
+        let expected = evaluate::evaluate(&graph, &inputs, &parameters).expect("the naive definition runs");
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+            let target = Target::new(isa);
+            let plain =
+                lower::plan(&graph, &target).and_then(|plan| lower::program(&graph, &plan, &graph.parameters()));
+            let optimized = compile(&graph, &target).map_err(|error| error.to_string());
+            for (passes, program) in
+                [("no passes", plain.map_err(|error| error.to_string())), ("all passes", optimized)]
+            {
+                let name = format!("{} {} on {isa}, {passes}", case.op.name(), case.name);
+                let result = program.and_then(|program| {
+                    lir::verify(&program).map_err(|faults| format!("{faults}\n{program}"))?;
+                    interp::run(&program, &inputs, &parameters).map_err(|error| error.to_string())
+                });
+                match result {
+                    Err(error) => failures.push(format!("{name}: {error}")),
+                    Ok(found) => {
+                        let error = relative_error(&found[0], &expected[0], &case.tensors());
+                        if !(error <= case.tolerance) {
+                            failures.push(format!("{name}: error {error:e} above {:e}", case.tolerance));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
