@@ -4,9 +4,10 @@
 //! on accumulators that stay in registers throughout. The layout is that of Georganas et al., *Anatomy of
 //! High-Performance Deep Learning Convolutions on SIMD Architectures* (SC 2018), section II.
 
+use super::Conv;
 use super::epilogue::{Place, finish};
+use super::map::WithMap;
 use super::rows::{scalar_row, tile_rows};
-use super::{Conv, Entry};
 use crate::simd::Simd;
 
 scalar_row!(Conv, "conv", definition);
@@ -50,7 +51,7 @@ tile_rows! {
 /// The formula of [`Conv`].
 ///
 /// # Safety
-/// That of [`Entry`] for this family.
+/// That of [`Entry`](super::Entry) for this family.
 unsafe fn definition(args: *const *mut f32, params: *const ()) {
     // SAFETY: `params` is a Conv and `args` its pointers, each valid for its accesses, of which all offsets are.
     unsafe {
@@ -89,13 +90,12 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
 /// One register tile.
 ///
 /// # Safety
-/// That of [`Entry`] for this family; this processor runs `map`.
+/// That of [`Entry`](super::Entry) for this family.
 #[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
+unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     s: S,
     args: *const *mut f32,
     params: *const (),
-    map: Entry,
 ) {
     // SAFETY: `params` is a Conv.
     let p = unsafe { &*params.cast::<Conv>() };
@@ -141,8 +141,8 @@ unsafe fn tile<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
         let at = unsafe { args.add(4).read() }.cast_const();
         Place { at, pitch: p.residual_block as usize }
     });
-    // SAFETY: `dst` and `residual` are valid for the tile; the caller vouches for `map`.
-    unsafe { finish(s, sums, Place { at: dst, pitch: p.dst_block as usize }, residual, p.activation, map) };
+    // SAFETY: `dst` and `residual` are valid for the tile.
+    unsafe { finish(s, sums, Place { at: dst, pitch: p.dst_block as usize }, residual, p.activation) };
 }
 
 /// One step of the reduction: `sums[m][n] = src[m · PX] · weights[n] + sums[m][n]`.

@@ -1,4 +1,4 @@
-//! Copies of rows; see [`struct@Copy`]. `memcpy` is as wide as the machine, so there is one row for all instruction sets.
+//! Copies of rows; see [`struct@Copy`]. `memmove` is as wide as the machine, so there is one row for all instruction sets.
 
 use super::Copy;
 use super::rows::scalar_row;
@@ -8,7 +8,7 @@ scalar_row!(Copy, "copy", definition);
 /// The formula of [`struct@Copy`].
 ///
 /// # Safety
-/// That of [`Entry`](super::Entry) for this family; destination and source do not overlap.
+/// That of [`Entry`](super::Entry) for this family.
 unsafe fn definition(args: *const *mut f32, params: *const ()) {
     // SAFETY: `params` is a Copy and `args` its pointers, each valid for its accesses, of which all rows are.
     unsafe {
@@ -16,7 +16,7 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
         let [dst, src] = args.cast::<[*mut f32; 2]>().read();
         for y in 0..p.rows as usize {
             let src = src.add(y * p.src_pitch as usize);
-            dst.add(y * p.dst_pitch as usize).copy_from_nonoverlapping(src, p.len as usize);
+            dst.add(y * p.dst_pitch as usize).copy_from(src, p.len as usize);
         }
     }
 }

@@ -3,10 +3,10 @@
 //! One accumulator for each pixel; the weights of a tap are loaded once for all of them, and a source vector is the
 //! memory operand of its FMA, so that the loads of L1 are the limit.
 
+use super::Depthwise;
 use super::epilogue::{Place, finish};
+use super::map::WithMap;
 use super::rows::{scalar_row, tile_rows};
-use super::{Depthwise, Entry};
-use crate::simd::Simd;
 
 scalar_row!(Depthwise, "depthwise", definition);
 #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,7 @@ tile_rows! {
 /// The formula of [`Depthwise`].
 ///
 /// # Safety
-/// That of [`Entry`] for this family.
+/// That of [`Entry`](super::Entry) for this family.
 unsafe fn definition(args: *const *mut f32, params: *const ()) {
     // SAFETY: `params` is a Depthwise and `args` its pointers, each valid for its accesses, of which all offsets are.
     unsafe {
@@ -64,13 +64,12 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
 /// One register tile. A tile of this family has one block.
 ///
 /// # Safety
-/// That of [`Entry`] for this family; this processor runs `map`.
+/// That of [`Entry`](super::Entry) for this family.
 #[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
+unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     s: S,
     args: *const *mut f32,
     params: *const (),
-    map: Entry,
 ) {
     // SAFETY: `params` is a Depthwise.
     let p = unsafe { &*params.cast::<Depthwise>() };
@@ -100,6 +99,6 @@ unsafe fn tile<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
         let at = unsafe { args.add(4).read() }.cast_const();
         Place { at, pitch: 0 }
     });
-    // SAFETY: `dst` and `residual` are valid for the tile; the caller vouches for `map`.
-    unsafe { finish(s, sums, Place { at: dst, pitch: 0 }, residual, p.activation, map) };
+    // SAFETY: `dst` and `residual` are valid for the tile.
+    unsafe { finish(s, sums, Place { at: dst, pitch: 0 }, residual, p.activation) };
 }

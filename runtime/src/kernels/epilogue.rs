@@ -1,29 +1,69 @@
-//! What a tile goes through on its way from registers to memory: residual, activation, store.
+//! What results go through on their way from registers to memory: residual, activation, store.
+//!
+//! A clamp (identity, relu, clip) is two instructions and applies in registers. Any other activation applies to what
+//! was just stored, while that is in L1: at full width, but out of line, which costs a load and a store for each
+//! vector and keeps its polynomial out of hundreds of kernels.
 
-use super::{Entry, Map};
+use super::Map;
+use super::map::WithMap;
 use crate::activation::{Activation, ActivationCode};
 use crate::simd::Simd;
 use crate::simd::math::clamp;
 
-/// The bounds of an activation that is a clamp ([`clamp`]): identity, relu and clip.
-pub(super) fn bounds(activation: ActivationCode) -> Option<(f32, f32)> {
-    match activation.decode()? {
-        Activation::Identity => Some(UNBOUNDED),
-        Activation::Relu => Some((0.0, f32::INFINITY)),
-        Activation::Clip { low, high } => Some((low, high)),
-        Activation::LeakyRelu { .. }
-        | Activation::Sigmoid
-        | Activation::Tanh
-        | Activation::Silu
-        | Activation::HardSigmoid { .. }
-        | Activation::HardSwish
-        | Activation::Gelu
-        | Activation::GeluTanh => None,
-    }
+/// An activation, divided in what applies in registers and what applies in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Epilogue {
+    low: f32,
+    high: f32,
+    rest: Option<ActivationCode>,
 }
 
-/// The bounds that change nothing.
-pub(super) const UNBOUNDED: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
+impl Epilogue {
+    /// The epilogue that applies `code`.
+    #[inline(always)]
+    pub(super) fn new(code: ActivationCode) -> Self {
+        let unbounded = Self { low: f32::NEG_INFINITY, high: f32::INFINITY, rest: None };
+        match code.decode().unwrap_or_default() {
+            Activation::Identity => unbounded,
+            Activation::Relu => Self { low: 0.0, ..unbounded },
+            Activation::Clip { low, high } => Self { low, high, rest: None },
+            Activation::LeakyRelu { .. }
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Silu
+            | Activation::HardSigmoid { .. }
+            | Activation::HardSwish
+            | Activation::Gelu
+            | Activation::GeluTanh => Self { rest: Some(code), ..unbounded },
+        }
+    }
+
+    /// How many of `len` elements to store, in multiples of `block`, before [`in_memory`](Self::in_memory), so that
+    /// it finds them in L1.
+    pub(super) fn chunk(self, len: usize, block: usize) -> usize {
+        if self.rest.is_some() { len.min((2048 / block).max(1) * block) } else { len }
+    }
+
+    /// The part that applies in registers.
+    #[inline(always)]
+    pub(super) fn in_registers<S: Simd>(self, s: S, v: S::V) -> S::V {
+        clamp(s, self.low, self.high, v)
+    }
+
+    /// The part that applies in memory, to `rows` rows of `len` elements, `pitch` elements apart.
+    ///
+    /// # Safety
+    /// `dst` is valid for reading and writing these elements.
+    #[inline(always)]
+    pub(super) unsafe fn in_memory<S: WithMap>(self, _: S, dst: *mut f32, rows: usize, len: usize, pitch: usize) {
+        if let Some(activation) = self.rest {
+            let pitch = pitch as u32;
+            let params = Map { rows: rows as u32, len: len as u32, dst_pitch: pitch, src_pitch: pitch, activation };
+            // SAFETY: Map allows its source to be its destination, which is valid; the token proves the instructions.
+            unsafe { S::MAP([dst, dst].as_ptr(), (&raw const params).cast()) };
+        }
+    }
+}
 
 /// A tile in memory: blocks of `MR` · `LANES` elements, `pitch` elements apart.
 #[derive(Clone, Copy)]
@@ -34,19 +74,17 @@ pub(super) struct Place<P> {
     pub(super) pitch: usize,
 }
 
-/// Adds `residual` to a tile, applies the activation and stores it to `dst`. Clamps apply in registers; for any other
-/// activation, the stored tile is still in L1 when `map` takes it up.
+/// Adds `residual` to a tile, applies the activation and stores it to `dst`.
 ///
 /// # Safety
-/// `dst` and `residual` are valid for `NR` blocks; this processor runs `map`.
+/// `dst` and `residual` are valid for `NR` blocks.
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd, const MR: usize, const NR: usize>(
+pub(super) unsafe fn finish<S: WithMap, const MR: usize, const NR: usize>(
     s: S,
     mut tile: [[S::V; NR]; MR],
     dst: Place<*mut f32>,
     residual: Option<Place<*const f32>>,
     activation: ActivationCode,
-    map: Entry,
 ) {
     if let Some(residual) = residual {
         for m in 0..MR {
@@ -57,19 +95,13 @@ pub(super) unsafe fn finish<S: Simd, const MR: usize, const NR: usize>(
             }
         }
     }
-    let bounds = bounds(activation);
-    let (low, high) = bounds.unwrap_or(UNBOUNDED);
+    let epilogue = Epilogue::new(activation);
     for m in 0..MR {
         for n in 0..NR {
             // SAFETY: vector `m` of block `n` of `dst`.
-            unsafe { s.store(dst.at.add(n * dst.pitch + m * S::LANES), clamp(s, low, high, tile[m][n])) };
+            unsafe { s.store(dst.at.add(n * dst.pitch + m * S::LANES), epilogue.in_registers(s, tile[m][n])) };
         }
     }
-    if bounds.is_none() {
-        let pitch = dst.pitch as u32;
-        let len = (MR * S::LANES) as u32;
-        let params = Map { rows: NR as u32, len, dst_pitch: pitch, src_pitch: pitch, activation };
-        // SAFETY: Map allows its source to be its destination, which is valid; the caller vouches for `map`.
-        unsafe { map([dst.at, dst.at].as_ptr(), (&raw const params).cast()) };
-    }
+    // SAFETY: `dst` is valid for `NR` blocks.
+    unsafe { epilogue.in_memory(s, dst.at, NR, MR * S::LANES, dst.pitch) };
 }

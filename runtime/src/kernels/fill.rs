@@ -35,16 +35,9 @@ unsafe fn vectors<S: Simd>(s: S, args: *const *mut f32, params: *const ()) {
     let (value, len) = (s.splat(p.value), p.len as usize);
     for y in 0..p.rows as usize {
         let dst = dst.wrapping_add(y * p.dst_pitch as usize);
-        let mut at = 0;
-        // SAFETY: `at + LANES ≤ len`, then `at + (len − at) = len`, and the row holds `len` elements.
-        unsafe {
-            while at + S::LANES <= len {
-                s.store(dst.add(at), value);
-                at += S::LANES;
-            }
-            if at < len {
-                s.store_partial(dst.add(at), value, len - at);
-            }
+        for x in (0..len).step_by(S::LANES) {
+            // SAFETY: `len − x` elements of the row, from `x` on.
+            unsafe { s.store_up_to(dst.add(x), value, len - x) };
         }
     }
 }

@@ -1,17 +1,38 @@
 //! Activations over rows; see [`Map`].
 
-use super::Map;
 use super::rows::{scalar_row, vector_rows};
+use super::{Entry, Map};
 use crate::simd::Simd;
 use crate::simd::math::{activate_kind, with_kind};
 
 scalar_row!(Map, "map", definition);
 vector_rows!(Map, "map", vectors, block: false);
 
+/// Tokens for whose instruction set there is a row of this family.
+pub(super) trait WithMap: Simd {
+    /// The row, which may run where there is a token.
+    const MAP: Entry;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl WithMap for crate::simd::Avx512 {
+    const MAP: Entry = avx512;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl WithMap for crate::simd::Avx2 {
+    const MAP: Entry = avx2;
+}
+
+#[cfg(any(test, target_arch = "aarch64"))]
+impl WithMap for crate::simd::Neon {
+    const MAP: Entry = neon;
+}
+
 /// The formula of [`Map`].
 ///
 /// # Safety
-/// That of [`Entry`](super::Entry) for this family.
+/// That of [`Entry`] for this family.
 unsafe fn definition(args: *const *mut f32, params: *const ()) {
     // SAFETY: `params` is a Map and `args` its pointers, each valid for its accesses, of which all offsets are.
     unsafe {
@@ -29,13 +50,13 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
 /// All rows, with a loop for each activation.
 ///
 /// # Safety
-/// That of [`Entry`](super::Entry) for this family.
+/// That of [`Entry`] for this family.
 #[inline(always)]
 unsafe fn vectors<S: Simd>(s: S, args: *const *mut f32, params: *const ()) {
-    // SAFETY: `params` is a Map.
-    let p = unsafe { &*params.cast::<Map>() };
-    // SAFETY: the call's pointers are the caller's promise.
-    with_kind!(p.activation, KIND => unsafe { rows::<S, KIND>(s, args.cast::<[*mut f32; 2]>().read(), p) });
+    // SAFETY: `params` is a Map and `args` its pointers.
+    let (p, args) = unsafe { (&*params.cast::<Map>(), args.cast::<[*mut f32; 2]>().read()) };
+    // SAFETY: the pointers are valid for the accesses of `p`.
+    with_kind!(p.activation, KIND => unsafe { rows::<S, KIND>(s, args, p) });
 }
 
 /// All rows, for the activation of kind `KIND`.
@@ -48,16 +69,11 @@ unsafe fn rows<S: Simd, const KIND: u32>(s: S, [dst, src]: [*mut f32; 2], p: &Ma
     for y in 0..p.rows as usize {
         let dst = dst.wrapping_add(y * p.dst_pitch as usize);
         let src = src.wrapping_add(y * p.src_pitch as usize);
-        let mut at = 0;
-        // SAFETY: `at + LANES ≤ len`, then `at + (len − at) = len`, and both rows hold `len` elements.
-        unsafe {
-            while at + S::LANES <= len {
-                s.store(dst.add(at), activate_kind::<S, KIND>(s, p.activation, s.load(src.add(at))));
-                at += S::LANES;
-            }
-            if at < len {
-                let x = s.load_partial(src.add(at), len - at);
-                s.store_partial(dst.add(at), activate_kind::<S, KIND>(s, p.activation, x), len - at);
+        for x in (0..len).step_by(S::LANES) {
+            // SAFETY: `len − x` elements of both rows, from `x` on.
+            unsafe {
+                let v = activate_kind::<S, KIND>(s, p.activation, s.load_up_to(src.add(x), len - x));
+                s.store_up_to(dst.add(x), v, len - x);
             }
         }
     }

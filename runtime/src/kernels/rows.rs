@@ -98,7 +98,7 @@ macro_rules! vector_rows {
 pub(super) use vector_rows;
 
 /// The module of one instruction set of a family with register tiles: `pN::nN::mN` for each source pitch, number of
-/// blocks and number of pixels, each calling `super::tile::<S, MR, NR, PX>(token, args, params, map)`.
+/// blocks and number of pixels, each calling `super::tile::<S, MR, NR, PX>(token, args, params)`.
 macro_rules! tile_rows {
     (
         $isa:ident, $token:ident, $family:ident, $name:literal;
@@ -127,11 +127,10 @@ macro_rules! tile_rows {
                     /// That of [`Entry`](crate::kernels::Entry) for this family and tile; this processor runs this
                     /// instruction set.
                     pub unsafe extern "C" fn $m(args: *const *mut f32, params: *const ()) {
-                        use crate::kernels::map;
                         use crate::simd::$token;
 
                         // SAFETY: the caller's promises.
-                        unsafe { super::super::super::tile::<$token, $mr, $nr, $px>($token::new(), args, params, map::$isa) }
+                        unsafe { super::super::super::tile::<$token, $mr, $nr, $px>($token::new(), args, params) }
                     }
                 })+
 

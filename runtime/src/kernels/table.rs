@@ -36,7 +36,8 @@ pub fn ukernels() -> &'static [Ukernel] {
             #[cfg(any(test, target_arch = "aarch64"))]
             depthwise::neon::ROWS,
         ];
-        let vector = [map::VECTOR, fill::VECTOR, block::VECTOR, unblock::VECTOR];
+        let vector =
+            [pool::VECTOR, map::VECTOR, binary::VECTOR, affine::VECTOR, fill::VECTOR, block::VECTOR, unblock::VECTOR];
         let tiled = tiled.into_iter().flatten().copied().flatten().copied().flatten();
         scalar.into_iter().chain(tiled.copied()).chain(vector.into_iter().flatten().copied()).collect()
     });
@@ -131,6 +132,7 @@ impl Ukernel {
             return refuse("residual", &"0 or 1", residual);
         }
         match params {
+            Params::Pool(p) if p.dilation_h == 0 || p.dilation_w == 0 => refuse("dilation", &"of at least 1", 0),
             Params::Binary(p) if p.broadcast == Broadcast::Lanes => self.takes_len(p.len, p.block),
             Params::Affine(p) => self.takes_len(p.len, p.block),
             Params::Block(p) if p.channels > p.block => refuse("at most block channels, here", &p.block, p.channels),

@@ -158,15 +158,16 @@ fn planes(block: BoxedStrategy<u32>) -> impl Strategy<Value = (u32, u32, u32, u3
 
 fn pool(block: BoxedStrategy<u32>) -> impl Strategy<Value = Params> {
     let kind = prop::sample::select(vec![PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad]);
-    let side = || (1u32..=20, 1u32..=4, 1u32..=3, 0u32..=3, 1u32..=2);
-    // Results along one side: those of the definition with equal padding at the end, and at least one.
-    let results = |(n, k, stride, pad, dilation): (u32, u32, u32, u32, u32)| {
-        (n + 2 * pad).checked_sub((k - 1) * dilation + 1).map_or(1, |rest| rest / stride + 1)
+    // Length, window, stride, dilation, padding before and after, and windows that reach beyond.
+    let side = || (1u32..=20, 1u32..=4, 1u32..=3, 1u32..=2, 0u32..=3, 0u32..=3, 0u32..=1);
+    let results = |(len, kernel, stride, dilation, before, after, beyond): (u32, u32, u32, u32, u32, u32, u32)| {
+        let rest = (len + before + after).checked_sub((kernel - 1) * dilation + 1);
+        rest.map_or(1, |rest| rest / stride + 1) + beyond
     };
     (kind, block, side(), side(), 0u32..=9, 0u32..=9).prop_map(move |(kind, block, rows, columns, src_gap, dst_gap)| {
         let (out_h, out_w) = (results(rows), results(columns));
-        let (in_h, kh, stride_h, pad_top, dilation_h) = rows;
-        let (in_w, kw, stride_w, pad_left, dilation_w) = columns;
+        let (in_h, kh, stride_h, dilation_h, pad_top, pad_bottom, _) = rows;
+        let (in_w, kw, stride_w, dilation_w, pad_left, pad_right, _) = columns;
         let (src_pitch, dst_pitch) = (in_w * block + src_gap, out_w * block + dst_gap);
         Params::Pool(Pool {
             kind,
@@ -181,8 +182,8 @@ fn pool(block: BoxedStrategy<u32>) -> impl Strategy<Value = Params> {
             stride_w,
             pad_top,
             pad_left,
-            pad_bottom: pad_top,
-            pad_right: pad_left,
+            pad_bottom,
+            pad_right,
             dilation_h,
             dilation_w,
             src_pitch,
