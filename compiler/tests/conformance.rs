@@ -33,6 +33,25 @@ fn relative_error(found: &Tensor, expected: &Tensor, operands: &[Tensor]) -> f32
     differences.fold(0.0_f32, |max, x| if x > max || x.is_nan() { x } else { max }) / scale
 }
 
+/// The interpreter's results, with which the JIT's agree bit for bit on one thread and on two.
+fn run(program: &lir::Program, inputs: &[&Tensor], parameters: &Parameters) -> Result<Vec<Tensor>, String> {
+    lir::verify(program).map_err(|faults| format!("{faults}\n{program}"))?;
+    let expected = interp::run(program, inputs, parameters).map_err(|error| error.to_string())?;
+    #[cfg(feature = "jit")]
+    for threads in [1, 2] {
+        let compiled = convoke_compiler::backend::jit::compile(program).map_err(|error| error.to_string())?;
+        let mut model = compiled.model(parameters).map_err(|error| error.to_string())?.threads(threads);
+        let found = model.run(inputs).map_err(|error| error.to_string())?;
+        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+        for (found, expected) in found.iter().zip(&expected) {
+            if !found.data().iter().zip(expected.data()).all(same) {
+                return Err(format!("the JIT on {threads} threads disagrees with the interpreter\n{program}"));
+            }
+        }
+    }
+    Ok(expected)
+}
+
 #[test]
 fn every_case_on_every_instruction_set() {
     let mut failures = Vec::new();
@@ -54,10 +73,7 @@ fn every_case_on_every_instruction_set() {
                 [("no passes", plain.map_err(|error| error.to_string())), ("all passes", optimized)]
             {
                 let name = format!("{} {} on {isa}, {passes}", case.op.name(), case.name);
-                let result = program.and_then(|program| {
-                    lir::verify(&program).map_err(|faults| format!("{faults}\n{program}"))?;
-                    interp::run(&program, &inputs, &parameters).map_err(|error| error.to_string())
-                });
+                let result = program.and_then(|program| run(&program, &inputs, &parameters));
                 match result {
                     Err(error) => failures.push(format!("{name}: {error}")),
                     Ok(found) => {
