@@ -24,11 +24,14 @@ use cranelift_module::ModuleError;
 
 use self::emit::Emitter;
 use self::exec::Code;
-use crate::lir::{self, Kernel, Place, Program, Stmt};
+use crate::lir::{self, Faults, Kernel, Place, Program, Stmt, verify};
 
 /// Why a program could not be compiled to machine code.
 #[derive(Debug, thiserror::Error)]
 pub enum JitError {
+    /// The program has faults.
+    #[error(transparent)]
+    Faults(#[from] Faults),
     /// The program is for another machine.
     #[error("machine code for `{program}` needs {needs}, which this processor does not have; it has {has}")]
     Isa {
@@ -122,6 +125,7 @@ pub fn clif(program: &Program) -> Result<String, JitError> {
 
 /// Verifies `program`, and reserves memory for its code; also gives the kernels that it calls.
 fn reserve(program: &Program) -> Result<(Code, Vec<Kernel>), JitError> {
+    verify(program)?;
     if !program.isa.available() {
         return Err(JitError::Isa { program: program.name.clone(), needs: program.isa, has: Isa::detect() });
     }
@@ -139,7 +143,7 @@ fn target(isa: Isa) -> Result<OwnedTargetIsa, String> {
     for (name, value) in [
         ("opt_level", "speed"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-        ("enable_probestack", "false"),
+        ("probestack_strategy", "inline"),
         ("unwind_info", "false"),
         ("use_colocated_libcalls", "false"),
         ("is_pic", "false"),

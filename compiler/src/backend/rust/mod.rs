@@ -53,9 +53,9 @@ pub enum RustError {
 /// code safe to run.
 #[must_use]
 pub fn emit(program: &Program, options: &RustOptions) -> TokenStream {
-    let module = module(program, options);
     let name = format_ident!("{}", program.isa.name());
-    quote! { #module pub use #name::network; }
+    let (module, choice) = (module(program, options), choice(options, &quote!(#name::network())));
+    quote! { #module #choice }
 }
 
 /// The same network for several instruction sets, as the body of a module with `pub fn network() -> Network` that
@@ -76,7 +76,6 @@ pub fn emit_all(programs: &[Program], options: &RustOptions) -> Result<TokenStre
         let found: Vec<_> = programs.iter().map(|program| program.isa.name()).collect();
         return Err(RustError::NoFallback { program: fallback.name.clone(), found: found.join(", ") });
     }
-    let runtime = &options.runtime_path;
     let modules = programs.iter().map(|program| {
         let (condition, module) = (condition(program.isa), module(program, options));
         quote! { #condition #module }
@@ -86,20 +85,29 @@ pub fn emit_all(programs: &[Program], options: &RustOptions) -> Result<TokenStre
         let variant = tables::isa(program.isa);
         quote! { #condition if isa >= Isa::#variant { return #name::network(); } }
     });
-    Ok(quote! {
-        #(#modules)*
-
-        /// The network, compiled for the most capable instruction set of this machine.
-        #[must_use]
-        pub fn network() -> #runtime::Network {
-            #[allow(unused_imports)]
-            use #runtime::Isa;
-            #[allow(unused_variables)]
+    let choice = choice(
+        options,
+        &quote! {
             let isa = Isa::detect();
             #(#choices)*
             scalar::network()
+        },
+    );
+    Ok(quote! { #(#modules)* #choice })
+}
+
+/// The function that chooses a program.
+fn choice(options: &RustOptions, body: &TokenStream) -> TokenStream {
+    let runtime = &options.runtime_path;
+    quote! {
+        /// The network, compiled for an instruction set of this machine.
+        #[allow(clippy::all, clippy::pedantic, clippy::restriction, unreachable_pub, unused)]
+        #[must_use]
+        pub fn network() -> #runtime::Network {
+            use #runtime::Isa;
+            #body
         }
-    })
+    }
 }
 
 /// Generated tokens as formatted source text.
@@ -124,17 +132,7 @@ fn module(program: &Program, options: &RustOptions) -> TokenStream {
     let tables = tables::emit(program);
     quote! {
         #[doc = #doc]
-        #[allow(
-            clippy::all,
-            clippy::pedantic,
-            clippy::undocumented_unsafe_blocks,
-            non_snake_case,
-            unsafe_code,
-            unused_assignments,
-            unused_imports,
-            unused_mut,
-            unused_variables
-        )]
+        #[allow(clippy::all, clippy::pedantic, clippy::restriction, non_snake_case, unsafe_code, unused)]
         mod #name {
             use #runtime as rt;
             use rt::{activation, kernels, lanes};

@@ -32,9 +32,7 @@ pub(super) fn emit(program: &Program) -> TokenStream {
         static WEIGHTS: &[WeightBuffer] = &[#(#weights),*];
         static STEPS: &[Step] = &[#(#steps),*];
 
-        /// The network.
-        #[must_use]
-        pub fn network() -> Network {
+        pub(super) fn network() -> Network {
             let parts = NetworkParts {
                 name: Borrowed(#name),
                 isa: rt::Isa::#isa,
