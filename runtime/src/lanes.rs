@@ -85,7 +85,8 @@ unary! {
     trunc = |x| flushed(x).trunc();
     /// The nearest whole number, ties to even.
     nearest = |x| flushed(x).round_ties_even();
-    /// `2^x` for whole `x`, which is first clamped to −126 ..= 127 (NaN to −126).
+    /// `2^x` for whole `x` in −126 ..= 127; anything else is first clamped to that range (NaN to −126) and rounded, ties
+    /// to even.
     exp2_int = |x| {
         let x = smaller(larger(x, -126.0), 127.0);
         // After adding 1.5 · 2²³, a whole number stands in the lowest bits; moved up by 23, it is the exponent.

@@ -137,6 +137,8 @@ fn pool(block: u32, kind: PoolKind) -> Pool {
         stride_w: 2,
         pad_top: 1,
         pad_left: 1,
+        pad_bottom: 1,
+        pad_right: 0,
         dilation_h: 1,
         dilation_w: 1,
         src_pitch: 8 * block,
