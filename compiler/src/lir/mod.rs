@@ -7,7 +7,8 @@
 //!
 //! - Elements are float32. Arithmetic is IEEE 754 with round to nearest even; denormals are flushed to zero, on input
 //!   and on output ("flush-to-zero"); any NaN equals any other. What only moves elements or changes their sign (copy,
-//!   load, store, splat, the results of select, neg, abs) moves denormals as they are.
+//!   load, store, splat, the results of select, neg, abs) flushes denormals or does not: a denormal equals the zero of
+//!   its sign.
 //! - Nothing contracts and nothing reassociates: a multiply-add is fused where it says [`Expr::Fma`] and only there.
 //! - A register holds `lanes` elements. Every operation works lane by lane, but for [`Expr::Splat`] and
 //!   [`Expr::Reduce`]; so width is not meaning.
