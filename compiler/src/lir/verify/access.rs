@@ -160,10 +160,6 @@ impl Access<'_> {
             }
             Relation::Differ(a, b) => {
                 let (mine, theirs) = (self.nest[a], other.nest[b]);
-                if mine.extent < 2 {
-                    // There are no two.
-                    return None;
-                }
                 let stride = self.stride(mine.var);
                 if stride != other.stride(theirs.var) {
                     // The distance alone does not say what is touched: any two iterations may be meant.
