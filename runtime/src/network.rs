@@ -116,8 +116,8 @@ pub struct Step {
     pub threads: u32,
 }
 
-/// The most buffers a step takes.
-pub const MAX_STEP_ARGS: usize = 16;
+/// The most buffers a step takes: enough for the concatenations of DenseNet-264, which join 65 tensors.
+pub const MAX_STEP_ARGS: usize = 128;
 
 /// A buffer of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
