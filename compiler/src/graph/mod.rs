@@ -293,6 +293,14 @@ impl Graph {
         self.parameters().iter().map(|(_, ty)| ty.elements() as u64).sum()
     }
 
+    /// The number of elements of all [`parameters`](Self::parameters) that are trained: all but BatchNorm's running
+    /// statistics, as PyTorch counts.
+    #[must_use]
+    pub fn trainable_count(&self) -> u64 {
+        let statistics = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
+        self.parameters().iter().filter(|(name, _)| !statistics(name)).map(|(_, ty)| ty.elements() as u64).sum()
+    }
+
     /// Multiply-accumulates of one run (1 MAC = 2 FLOP).
     #[must_use]
     pub fn macs(&self) -> u64 {

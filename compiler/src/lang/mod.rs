@@ -11,6 +11,8 @@ mod ast;
 mod check;
 mod error;
 mod eval;
+#[cfg(feature = "rust")]
+pub mod expand;
 mod limits;
 mod module;
 mod parse;

@@ -163,7 +163,7 @@ impl Module {
 
     /// The network that is written out, for an instance the one at the end of its chain; and the constants that the
     /// instances on the way give.
-    fn info<'m>(&'m self, network: &'m Network) -> NetworkInfo<'m> {
+    pub(crate) fn info<'m>(&'m self, network: &'m Network) -> NetworkInfo<'m> {
         let mut given = Vec::new();
         let mut at = network;
         let mut constants = Vec::new();

@@ -1,0 +1,104 @@
+//! What the macro makes of a description: for each network that needs no constants a type, and for each mistake a
+//! `compile_error!` at its tokens.
+
+mod code;
+mod source;
+mod types;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::Module;
+use super::ast::{Definition, Item, Network};
+use super::error::Error;
+use super::token::Ends;
+use crate::Graph;
+
+/// How generated code refers to what is around it.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The path of the runtime.
+    pub runtime: TokenStream,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { runtime: quote!(::convoke::runtime) }
+    }
+}
+
+/// The items that `cnn! { input }` becomes. A mistake does not keep types from being made, so that editors know them.
+#[must_use]
+pub fn cnn(input: TokenStream, paths: &Paths) -> TokenStream {
+    let text = source::text(&input);
+    let (module, mut errors, spans) = Module::of_tokens(input);
+    let mut items = TokenStream::new();
+    for item in module.items() {
+        let Item::Network(network) = item else { continue };
+        let info = module.info(network);
+        if !info.needs.is_empty() {
+            continue;
+        }
+        let Some(base) = written_out(&module, network) else { continue };
+        let built = module.graph(info.name).map_err(|errors| errors.list().to_vec());
+        let emitted = built.and_then(|graph| emit(graph, network, paths));
+        let name = identifier(&network.name.text, spans[network.name.span.first as usize].0);
+        items.extend(types::network(network, base, &name, emitted.as_ref().ok(), &text, paths));
+        errors.extend(emitted.err().into_iter().flatten());
+    }
+    let errors = if errors.is_empty() { None } else { Some(compile_errors(errors, &spans)) };
+    quote!(#errors #items)
+}
+
+/// A network that compiled.
+struct Emitted {
+    graph: Graph,
+    /// The body of a module with `fn network() -> Network`.
+    code: TokenStream,
+}
+
+fn emit(graph: Graph, network: &Network, paths: &Paths) -> Result<Emitted, Vec<Error>> {
+    match code::lower_and_emit(&graph, paths) {
+        Ok(code) => Ok(Emitted { graph, code }),
+        Err(message) => {
+            let message = format!("network `{}` cannot be compiled: {message}", network.name.text);
+            Err(vec![Error::new(network.name.span, message)])
+        }
+    }
+}
+
+/// The network at the end of a chain of instances.
+fn written_out<'m>(module: &'m Module, mut network: &'m Network) -> Option<&'m Network> {
+    for _ in 0..=module.items().len() {
+        let Definition::Instance { base, .. } = &network.definition else { return Some(network) };
+        let Some(Item::Network(next)) = module.find(&base.text) else { return None };
+        network = next;
+    }
+    None
+}
+
+/// Every error at its tokens; of several at the same tokens the first.
+fn compile_errors(errors: Vec<Error>, spans: &[Ends]) -> TokenStream {
+    let errors = super::Errors::new(errors, None);
+    let all = errors.list().iter().map(|error| {
+        // An error of syn reaches from the first of its tokens to the last.
+        let (first, _) = spans[error.span.first as usize];
+        let (_, last) = spans[error.span.last as usize];
+        let (first, last) = (Ident::new("first", first), Ident::new("last", last));
+        syn::Error::new_spanned(quote!(#first #last), error)
+    });
+    let combined = all.reduce(|mut all, next| {
+        all.combine(next);
+        all
+    });
+    combined.map_or_else(TokenStream::new, |error| error.to_compile_error())
+}
+
+/// `text` as an identifier of Rust, raw where it is one of its keywords.
+fn identifier(text: &str, span: proc_macro2::Span) -> Ident {
+    match text {
+        "self" | "Self" | "super" | "crate" => Ident::new(&format!("{text}_"), span),
+        _ if syn::parse_str::<Ident>(text).is_ok() => Ident::new(text, span),
+        _ => Ident::new_raw(text, span),
+    }
+}

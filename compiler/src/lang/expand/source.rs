@@ -1,0 +1,86 @@
+//! The text of a macro call, so that the description can be read again at run time.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+use crate::lang::token::{TokenKind, Tokens};
+
+/// The description as text: as it is written where the compiler tells, otherwise the tokens printed.
+pub(super) fn text(stream: &TokenStream) -> String {
+    let mut text = String::new();
+    let mut tokens = stream.clone().into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' => match tokens.peek() {
+                Some(TokenTree::Group(group)) => match doc_comment(group) {
+                    Some(comment) => {
+                        text.push_str(&format!("///{comment}\n"));
+                        tokens.next();
+                    }
+                    None => text.push('#'),
+                },
+                _ => text.push('#'),
+            },
+            TokenTree::Group(group) => {
+                text.push_str(&written(&group));
+                text.push_str(if group.delimiter() == Delimiter::Brace { "\n\n" } else { " " });
+            }
+            TokenTree::Punct(punct) => {
+                text.push(punct.as_char());
+                match (punct.as_char(), punct.spacing()) {
+                    (';', _) => text.push('\n'),
+                    (_, proc_macro2::Spacing::Alone) => text.push(' '),
+                    (_, proc_macro2::Spacing::Joint) => {}
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Literal(_) => {
+                text.push_str(&token.to_string());
+                // A call's arguments follow its name directly.
+                if !matches!(tokens.peek(), Some(TokenTree::Group(group)) if group.delimiter() != Delimiter::Brace) {
+                    text.push(' ');
+                }
+            }
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The text after `///`, where the group is that of a doc comment of one line.
+fn doc_comment(group: &Group) -> Option<String> {
+    let tokens = Tokens::new(group.stream()).ok()?;
+    match tokens.kinds.as_slice() {
+        [TokenKind::Ident(doc), TokenKind::Symbol("="), TokenKind::Text(text), TokenKind::End]
+            if doc == "doc" && !text.contains(['\n', '\r']) && !text.starts_with('/') =>
+        {
+            Some(text.clone())
+        }
+        _ => None,
+    }
+}
+
+/// A group as it is written, if that reads as the same tokens: inside other macros it does not.
+fn written(group: &Group) -> String {
+    let same = |text: &String| {
+        let Ok(found) = text.parse().and_then(|stream: TokenStream| Ok(Tokens::new(stream))) else { return false };
+        let expected = Tokens::new(TokenTree::Group(group.clone()).into());
+        matches!((found, expected), (Ok(found), Ok(expected)) if found.kinds == expected.kinds)
+    };
+    group.span().source_text().filter(same).unwrap_or_else(|| group.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+    use crate::lang::token::Tokens;
+
+    #[test]
+    fn reads_as_the_same_tokens() {
+        let zoo = include_str!("../tests/zoo.cnn");
+        let stream = zoo.parse().expect("the zoo is text");
+        let again = text(&stream);
+        let kinds = |text: &str| Tokens::read(text).expect("text").0.kinds;
+        assert_eq!(kinds(&again), kinds(zoo));
+        assert!(again.contains("/// SqueezeNet 1.1 (Iandola et al. 2016).\npub network SqueezeNet"), "{again}");
+        assert!(again.contains("    // expansion, channels"), "comments inside bodies stay\n{again}");
+    }
+}
