@@ -50,12 +50,7 @@ impl<'m> Check<'m> {
             }
             Item::Network(network) => match &network.definition {
                 Definition::Instance { base, arguments } => {
-                    if self.module.find(&base.text).is_none() {
-                        let networks = self.module.networks();
-                        let near = nearest(&base.text, networks.iter().map(|network| network.name));
-                        let error = Error::new(base.span, format!("there is no network `{}`", base.text));
-                        self.errors.push(error.suggest(near));
-                    }
+                    self.instance(base, arguments);
                     self.arguments(arguments);
                 }
                 Definition::Body { inputs, constants, outputs, body } => {
@@ -68,6 +63,57 @@ impl<'m> Check<'m> {
                     });
                 }
             },
+        }
+    }
+
+    /// That there is such a network, and that it has the constants that are given.
+    fn instance(&mut self, base: &'m Name, arguments: &'m [Argument]) {
+        let network = match self.module.find(&base.text) {
+            Some(Item::Network(network)) => network,
+            Some(item) => {
+                let message = format!("`{}` is a {}; an instance is of a network", base.text, item.kind());
+                self.errors.push(Error::new(base.span, message));
+                return;
+            }
+            None => {
+                let networks = self.module.networks();
+                let near = nearest(&base.text, networks.iter().map(|network| network.name));
+                let error = Error::new(base.span, format!("there is no network `{}`", base.text));
+                self.errors.push(error.suggest(near));
+                return;
+            }
+        };
+        if self.module.written_out(network).is_none() {
+            let mut at = Some(network);
+            for _ in 0..self.module.items().len() {
+                at = match at.map(|network| &network.definition) {
+                    Some(Definition::Instance { base, .. }) => match self.module.find(&base.text) {
+                        Some(Item::Network(next)) => Some(next),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+            }
+            // A chain that ends at nothing is told of where it ends; this one never does.
+            if at.is_some() {
+                let message = format!("`{}` is an instance of itself, through others or at once", base.text);
+                self.errors.push(Error::new(base.span, message));
+            }
+            return;
+        }
+        let constants = self.module.constants(network);
+        let known: Vec<&str> = constants.iter().map(|constant| constant.name.text.as_str()).collect();
+        for argument in arguments {
+            match &argument.name {
+                None => {
+                    let message = format!("constants of `{}` are given by name", base.text);
+                    self.errors.push(Error::new(argument.value.span, message));
+                }
+                Some(name) if !known.contains(&name.text.as_str()) => {
+                    self.errors.push(no_constant(&base.text, &name.text, name.span, &known));
+                }
+                Some(_) => {}
+            }
         }
     }
 
@@ -263,6 +309,17 @@ impl<'m> Check<'m> {
     fn known(&self, name: &str) -> bool {
         self.variables.contains(&name) || names(self.module, true).any(|known| known == name)
     }
+}
+
+/// The error of a constant that a network does not have.
+pub(crate) fn no_constant(network: &str, name: &str, span: Span, known: &[&str]) -> Error {
+    let known_list = match known {
+        [] => "it has none".to_owned(),
+        _ => format!("its constants are `{}`", known.join("`, `")),
+    };
+    Error::new(span, format!("network `{network}` has no constant `{name}`"))
+        .note(known_list)
+        .suggest(nearest(name, known.iter().copied()))
 }
 
 /// The names outside of bodies; `operators` leaves out those of operators where false.

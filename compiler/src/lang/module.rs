@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(feature = "rust")]
 use proc_macro2::TokenStream;
 
-use super::ast::{Definition, Item, Network};
+use super::ast::{Definition, Item, Network, Parameter};
 #[cfg(feature = "rust")]
 use super::error::Error;
 use super::error::{Errors, Source};
@@ -25,6 +25,19 @@ pub struct Module {
     items: Vec<Item>,
     index: HashMap<String, usize>,
     source: Option<Arc<Source>>,
+}
+
+/// The tokens of a macro call, read.
+#[cfg(feature = "rust")]
+pub(crate) struct Read {
+    /// What could be read.
+    pub(crate) module: Module,
+    /// What is wrong.
+    pub(crate) errors: Vec<Error>,
+    /// Whether all could be read, so that its networks may be built.
+    pub(crate) readable: bool,
+    /// The tokens' spans.
+    pub(crate) spans: Vec<Ends>,
 }
 
 /// What is known of a network before it is built.
@@ -79,24 +92,21 @@ impl Module {
         if errors.is_empty() { Ok(Self::new(items, Some(source))) } else { Err(Errors::new(errors, Some(source))) }
     }
 
-    /// Reads the tokens of a macro call: what could be read, what is wrong, and the tokens' spans.
+    /// Reads the tokens of a macro call.
     #[cfg(feature = "rust")]
-    pub(crate) fn of_tokens(stream: TokenStream) -> (Self, Vec<Error>, Vec<Ends>) {
-        match Tokens::new(stream) {
+    pub(crate) fn of_tokens(stream: TokenStream) -> Read {
+        let (items, errors, spans) = match Tokens::new(stream) {
             Ok(tokens) => {
-                let (items, mut errors) = parse::items(&tokens);
-                let module = Self::new(items, None);
-                // A name may be unknown because the item that defines it could not be read.
-                if errors.is_empty() {
-                    errors = check::module(&module);
-                }
-                (module, errors, tokens.spans)
+                let (items, errors) = parse::items(&tokens);
+                (items, errors, tokens.spans)
             }
-            Err((span, message)) => {
-                let error = Error::new(Span { first: 0, last: 0 }, message);
-                (Self::new(Vec::new(), None), vec![error], vec![span])
-            }
-        }
+            Err((span, message)) => (Vec::new(), vec![Error::new(Span { first: 0, last: 0 }, message)], vec![span]),
+        };
+        let module = Self::new(items, None);
+        // Where something could not be read, what would be said of the rest may not be true.
+        let readable = errors.is_empty();
+        let errors = if readable { check::module(&module) } else { errors };
+        Read { module, errors, readable, spans }
     }
 
     fn new(items: Vec<Item>, source: Option<Arc<Source>>) -> Self {
@@ -161,37 +171,42 @@ impl Module {
         self.index.get(name).map(|index| &self.items[*index])
     }
 
-    /// The network that is written out, for an instance the one at the end of its chain; and the constants that the
-    /// instances on the way give.
+    /// The network that is written out, at the end of a chain of instances; `None` where the chain leads to nothing or
+    /// in a circle.
+    pub(crate) fn written_out<'m>(&'m self, network: &'m Network) -> Option<&'m Network> {
+        let mut at = network;
+        for _ in 0..=self.items.len() {
+            let Definition::Instance { base, .. } = &at.definition else { return Some(at) };
+            let Some(Item::Network(next)) = self.find(&base.text) else { return None };
+            at = next;
+        }
+        None
+    }
+
+    /// The constants of a network, for an instance those of the network that is written out.
+    pub(crate) fn constants<'m>(&'m self, network: &'m Network) -> &'m [Parameter] {
+        match self.written_out(network).map(|network| &network.definition) {
+            Some(Definition::Body { constants, .. }) => constants,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn info<'m>(&'m self, network: &'m Network) -> NetworkInfo<'m> {
+        let constants = self.constants(network);
         let mut given = Vec::new();
         let mut at = network;
-        let mut constants = Vec::new();
-        // A chain longer than the items goes in a circle, which building it reports.
         for _ in 0..self.items.len() {
-            match &at.definition {
-                Definition::Body { constants: all, .. } => {
-                    constants = all.iter().collect();
-                    break;
-                }
-                Definition::Instance { base, arguments } => {
-                    given.extend(arguments.iter().filter_map(|argument| argument.name.as_ref()).map(|n| &n.text));
-                    match self.find(&base.text) {
-                        Some(Item::Network(next)) => at = next,
-                        _ => break,
-                    }
-                }
-            }
+            let Definition::Instance { base, arguments } = &at.definition else { break };
+            given.extend(arguments.iter().filter_map(|argument| argument.name.as_ref()).map(|name| &name.text));
+            let Some(Item::Network(next)) = self.find(&base.text) else { break };
+            at = next;
         }
+        let missing = |constant: &&Parameter| constant.default.is_none() && !given.contains(&&constant.name.text);
         NetworkInfo {
             name: &network.name.text,
             docs: &network.docs,
             visibility: &network.visibility,
-            needs: constants
-                .iter()
-                .filter(|constant| constant.default.is_none() && !given.contains(&&constant.name.text))
-                .map(|constant| constant.name.text.as_str())
-                .collect(),
+            needs: constants.iter().filter(missing).map(|constant| constant.name.text.as_str()).collect(),
             constants: constants.iter().map(|constant| constant.name.text.as_str()).collect(),
         }
     }

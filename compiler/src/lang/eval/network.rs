@@ -5,7 +5,9 @@ use super::{Eval, Evaluator, Failed, Frame, FrameKind, Variable};
 use crate::Graph;
 use crate::TensorType;
 use crate::lang::Module;
+
 use crate::lang::ast::{Body, Definition, Item, Name, Network, Parameter};
+use crate::lang::check::no_constant;
 use crate::lang::error::Error;
 use crate::lang::limits;
 use crate::lang::token::Span;
@@ -71,10 +73,8 @@ impl<'m> Evaluator<'m> {
         for _ in 0..=self.module.items().len() {
             let Definition::Instance { base, arguments } = &at.definition else { return Ok(at) };
             for argument in arguments {
-                let Some(name) = &argument.name else {
-                    let message = format!("constants of `{}` are given by name", base.text);
-                    return Err(self.error(argument.value.span, message));
-                };
+                // One without a name is a mistake that the check of names tells.
+                let Some(name) = &argument.name else { continue };
                 let value = self.expr(&argument.value)?;
                 if given.iter().all(|(earlier, ..)| *earlier != name.text) {
                     given.push((&name.text, value, name.span));
@@ -82,27 +82,19 @@ impl<'m> Evaluator<'m> {
             }
             at = match self.module.find(&base.text) {
                 Some(Item::Network(next)) => next,
-                Some(item) => {
-                    let message = format!("`{}` is a {}; an instance is of a network", base.text, item.kind());
-                    return Err(self.error(base.span, message));
-                }
                 // The check of names has told of it.
-                None => return Err(Failed::Here),
+                _ => return Err(Failed::Here),
             };
         }
-        Err(self.error(network.name.span, format!("network `{}` is an instance of itself", network.name.text)))
+        Err(Failed::Here)
     }
 
     fn bind_constants(&mut self, base: &'m Network, constants: &'m [Parameter], given: Vec<Constant<'m>>) -> Eval<()> {
         for (name, _, span) in &given {
             if constants.iter().all(|constant| constant.name.text != *name) {
-                let names: Vec<_> = constants.iter().map(|constant| constant.name.text.as_str()).collect();
-                let mut error = Error::new(*span, format!("network `{}` has no constant `{name}`", base.name.text));
-                error.notes.push(match names.len() {
-                    0 => "it has none".to_owned(),
-                    _ => format!("its constants are `{}`", names.join("`, `")),
-                });
-                return Err(self.fail(error.suggest(nearest(name, names))));
+                let known: Vec<_> = constants.iter().map(|constant| constant.name.text.as_str()).collect();
+                let error = no_constant(&base.name.text, name, *span, &known);
+                return Err(self.fail(error));
             }
         }
         let mut missing = Vec::new();

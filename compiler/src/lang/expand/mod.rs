@@ -9,8 +9,9 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::Module;
-use super::ast::{Definition, Item, Network};
+use super::ast::{Item, Network};
 use super::error::Error;
+use super::module::Read;
 use super::token::Ends;
 use crate::Graph;
 
@@ -31,7 +32,7 @@ impl Default for Paths {
 #[must_use]
 pub fn cnn(input: TokenStream, paths: &Paths) -> TokenStream {
     let text = source::text(&input);
-    let (module, mut errors, spans) = Module::of_tokens(input);
+    let Read { module, mut errors, readable, spans } = Module::of_tokens(input);
     let mut items = TokenStream::new();
     for item in module.items() {
         let Item::Network(network) = item else { continue };
@@ -39,9 +40,13 @@ pub fn cnn(input: TokenStream, paths: &Paths) -> TokenStream {
         if !info.needs.is_empty() {
             continue;
         }
-        let Some(base) = written_out(&module, network) else { continue };
-        let built = module.graph(info.name).map_err(|errors| errors.list().to_vec());
-        let emitted = built.and_then(|graph| emit(graph, network, paths));
+        let Some(base) = module.written_out(network) else { continue };
+        let emitted = if readable {
+            let built = module.graph(info.name).map_err(|errors| errors.list().to_vec());
+            built.and_then(|graph| emit(graph, network, paths))
+        } else {
+            Err(Vec::new())
+        };
         let name = identifier(&network.name.text, spans[network.name.span.first as usize].0);
         items.extend(types::network(network, base, &name, emitted.as_ref().ok(), &text, paths));
         errors.extend(emitted.err().into_iter().flatten());
@@ -65,16 +70,6 @@ fn emit(graph: Graph, network: &Network, paths: &Paths) -> Result<Emitted, Vec<E
             Err(vec![Error::new(network.name.span, message)])
         }
     }
-}
-
-/// The network at the end of a chain of instances.
-fn written_out<'m>(module: &'m Module, mut network: &'m Network) -> Option<&'m Network> {
-    for _ in 0..=module.items().len() {
-        let Definition::Instance { base, .. } = &network.definition else { return Some(network) };
-        let Some(Item::Network(next)) = module.find(&base.text) else { return None };
-        network = next;
-    }
-    None
 }
 
 /// Every error at its tokens; of several at the same tokens the first.

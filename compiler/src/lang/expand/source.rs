@@ -22,7 +22,12 @@ pub(super) fn text(stream: &TokenStream) -> String {
             },
             TokenTree::Group(group) => {
                 text.push_str(&written(&group));
-                text.push_str(if group.delimiter() == Delimiter::Brace { "\n\n" } else { " " });
+                let ends = matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ';');
+                text.push_str(match group.delimiter() {
+                    Delimiter::Brace => "\n\n",
+                    _ if ends => "",
+                    _ => " ",
+                });
             }
             TokenTree::Punct(punct) => {
                 text.push(punct.as_char());
@@ -60,10 +65,10 @@ fn doc_comment(group: &Group) -> Option<String> {
 
 /// A group as it is written, if that reads as the same tokens: inside other macros it does not.
 fn written(group: &Group) -> String {
+    let kinds = |stream: TokenStream| Tokens::new(stream).ok().map(|tokens| tokens.kinds);
     let same = |text: &String| {
-        let Ok(found) = text.parse().and_then(|stream: TokenStream| Ok(Tokens::new(stream))) else { return false };
-        let expected = Tokens::new(TokenTree::Group(group.clone()).into());
-        matches!((found, expected), (Ok(found), Ok(expected)) if found.kinds == expected.kinds)
+        let found = text.parse().ok().and_then(kinds);
+        found.is_some() && found == kinds(TokenTree::Group(group.clone()).into())
     };
     group.span().source_text().filter(same).unwrap_or_else(|| group.to_string())
 }

@@ -4,8 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
 use super::{Emitted, Paths, identifier};
-use crate::lang::ast::{Definition, Network};
 use crate::TensorType;
+use crate::lang::ast::{Definition, Network};
 
 /// What the type tells of a tensor: its name, and its type where the network could be built.
 struct Port {
@@ -169,7 +169,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);
@@ -187,10 +187,13 @@ fn constants(
     let name = &network.name.text;
     let shape = |port: &Port| port.ty.as_ref().map_or_else(Vec::new, |ty| ty.shape.clone());
     let list = |ports: &[Port]| {
-        let (names, shapes) = (ports.iter().map(|port| &port.name), ports.iter().map(|port| {
-            let shape = shape(port);
-            quote!(&[#(#shape),*])
-        }));
+        let (names, shapes) = (
+            ports.iter().map(|port| &port.name),
+            ports.iter().map(|port| {
+                let shape = shape(port);
+                quote!(&[#(#shape),*])
+            }),
+        );
         quote!(&[#((#names, #shapes)),*])
     };
     let (input_list, output_list) = (list(inputs), list(outputs));

@@ -1,0 +1,7 @@
+convoke::cnn! {
+    pub network Net(image, classes = 10) -> logits {
+        image -> flatten -> fc: linear(classes)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+convoke::cnn! {
+    pub network Net(image: f32[1, 3, 32, 32]) -> logits {
+        let features = image -> conv1: conv(16, kernel: 3);
+        featurs -> relu
+    }
+}
+
+fn main() {}
