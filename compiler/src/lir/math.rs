@@ -1,7 +1,11 @@
-//! Functions that programs compute themselves, expanded to arithmetic: the same operations in the same order as the
-//! runtime's vector kernels, with the same constants.
+//! Functions that programs compute themselves, expanded to arithmetic, lane by lane.
+//!
+//! [`exp`], [`tanh`] and [`sigmoid`] are the same operations in the same order as in the runtime's vector kernels, with
+//! the same constants; so they give the same bits, and their errors are stated [there](convoke_runtime::simd::math).
 
-use convoke_runtime::simd::math::{EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E};
+use std::f32::consts::SQRT_2;
+
+use convoke_runtime::simd::math::{EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E, TANH_MAX, TANH_P, TANH_Q};
 
 use super::{Binary, Compare, FunctionBuilder, Reg, Unary};
 
@@ -17,7 +21,7 @@ fn horner(f: &mut FunctionBuilder, coefficients: &[f32], x: Reg) -> Reg {
     sum
 }
 
-/// eˣ, lane by lane; the error is stated at the runtime's [`EXP_POLY`]. Below [`EXP_MIN`] 0, above [`EXP_MAX`] ∞.
+/// eˣ; see [`EXP_POLY`]. Below [`EXP_MIN`] 0, above [`EXP_MAX`] ∞.
 pub fn exp(f: &mut FunctionBuilder, x: Reg) -> Reg {
     let lanes = f.lanes(x);
     let [log2_e, high, low] = [LOG2_E, -LN_2_HIGH, -LN_2_LOW].map(|constant| f.constant(lanes, constant));
@@ -43,3 +47,101 @@ fn scale(f: &mut FunctionBuilder, y: Reg, n: Reg) -> Reg {
     let y = f.binary(Binary::Mul, y, first);
     f.binary(Binary::Mul, y, second)
 }
+
+/// tanh x; see [`TANH_P`].
+pub fn tanh(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    let x = clamp(f, TANH_MAX, x);
+    let t = f.binary(Binary::Mul, x, x);
+    let p = horner(f, &TANH_P, t);
+    let q = horner(f, &TANH_Q, t);
+    let y = f.binary(Binary::Mul, x, p);
+    let y = f.binary(Binary::Div, y, q);
+    clamp(f, 1.0, y)
+}
+
+/// `min(bound, max(−bound, x))`; NaN stays NaN.
+fn clamp(f: &mut FunctionBuilder, bound: f32, x: Reg) -> Reg {
+    let [low, high] = [-bound, bound].map(|bound| f.constant(f.lanes(x), bound));
+    let x = f.binary(Binary::Max, low, x);
+    f.binary(Binary::Min, high, x)
+}
+
+/// `1 / (1 + e⁻ˣ)`.
+pub fn sigmoid(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    let one = f.constant(f.lanes(x), 1.0);
+    let x = f.unary(Unary::Neg, x);
+    let y = exp(f, x);
+    let y = f.binary(Binary::Add, one, y);
+    f.binary(Binary::Div, one, y)
+}
+
+/// Coefficients of `r(z) ≈ (2 atanh(s) − 2s) / s` for z = s², highest power first (z⁴ … z¹; there is no z⁰): those of
+/// FreeBSD's `e_logf.c`, good for |s| ≤ 0.1716.
+const LOG_POLY: [f32; 4] = [0.242_790_79, 0.284_987_87, 0.400_009_72, 0.666_666_63];
+
+/// ln x, with an error below 0.8 ULP. −∞ for zeros and denormals, NaN below.
+///
+/// `x = m · 2ᵉ`, √½ ≤ m < √2, without a look at x's bits: seven selections halve the range of exponents from above, and
+/// seven from below. With `f = m − 1`, `s = f / (2 + f)` it is `ln m = 2 atanh(s) = f − s · (f − r(s²))`.
+pub fn log(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    let lanes = f.lanes(x);
+    let (m, e) = split(f, x);
+    let [one, two] = [1.0, 2.0].map(|constant| f.constant(lanes, constant));
+    let fraction = f.binary(Binary::Sub, m, one);
+    let denominator = f.binary(Binary::Add, two, fraction);
+    let s = f.binary(Binary::Div, fraction, denominator);
+    let z = f.binary(Binary::Mul, s, s);
+    let r = horner(f, &LOG_POLY, z);
+    let r = f.binary(Binary::Mul, r, z);
+    // ln m = f − (f²/2 − s · (f²/2 + r)): the large parts cancel exactly.
+    let half = f.constant(lanes, 0.5);
+    let square = f.binary(Binary::Mul, fraction, fraction);
+    let square = f.binary(Binary::Mul, square, half);
+    let sum = f.binary(Binary::Add, square, r);
+    let product = f.binary(Binary::Mul, s, sum);
+    let [high, low] = [LN_2_HIGH, LN_2_LOW].map(|constant| f.constant(lanes, constant));
+    let product = f.fma(e, low, product);
+    let y = f.binary(Binary::Sub, square, product);
+    let y = f.binary(Binary::Sub, fraction, y);
+    let y = f.fma(e, high, y);
+    let [zero, infinity, nothing, nan] =
+        [0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN].map(|constant| f.constant(lanes, constant));
+    let y = f.select(Compare::Eq, x, infinity, infinity, y);
+    let y = f.select(Compare::Eq, x, zero, nothing, y);
+    f.select(Compare::Le, zero, x, y, nan)
+}
+
+/// `m` and `e` with `x = m · 2ᵉ` and √½ ≤ m < √2, for a positive normal x.
+fn split(f: &mut FunctionBuilder, x: Reg) -> (Reg, Reg) {
+    const POWERS: [i32; 7] = [64, 32, 16, 8, 4, 2, 1];
+    let mut parts = (x, f.constant(f.lanes(x), 0.0));
+    for power in POWERS {
+        parts = shift(f, parts, Bound::AtLeast(2.0_f32.powi(power)), power);
+    }
+    for power in POWERS {
+        parts = shift(f, parts, Bound::Below(2.0_f32.powi(1 - power)), -power);
+    }
+    shift(f, parts, Bound::AtLeast(SQRT_2), 1)
+}
+
+/// Where [`shift`] applies.
+enum Bound {
+    AtLeast(f32),
+    Below(f32),
+}
+
+/// `(m · 2⁻ᵖ, e + p)` where m is within the bound, `(m, e)` elsewhere.
+fn shift(f: &mut FunctionBuilder, (m, e): (Reg, Reg), bound: Bound, power: i32) -> (Reg, Reg) {
+    let lanes = f.lanes(m);
+    let [factor, step] = [2.0_f32.powi(-power), power as f32].map(|constant| f.constant(lanes, constant));
+    let scaled = f.binary(Binary::Mul, m, factor);
+    let moved = f.binary(Binary::Add, e, step);
+    let (compare, a, b) = match bound {
+        Bound::AtLeast(bound) => (Compare::Le, f.constant(lanes, bound), m),
+        Bound::Below(bound) => (Compare::Lt, m, f.constant(lanes, bound)),
+    };
+    (f.select(compare, a, b, scaled, m), f.select(compare, a, b, moved, e))
+}
+
+#[cfg(test)]
+mod tests;
