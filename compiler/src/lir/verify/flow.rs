@@ -3,7 +3,7 @@
 //!
 //! Control flow is constant, so that what a step writes is known exactly ([`Summary::gives`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::fault::{Fault, FaultKind, Site};
 use super::step;
@@ -17,47 +17,49 @@ struct Writer {
     step: usize,
 }
 
-/// The writers of a space's elements: disjoint intervals by first element.
+/// The elements of a space that have been written: sorted, disjoint intervals with their writers.
 #[derive(Default)]
-struct Space(BTreeMap<i64, (i64, Writer)>);
+struct Space(Vec<(i64, i64, Writer)>);
 
 impl Space {
-    fn write(&mut self, start: i64, end: i64, writer: Writer) {
-        self.split(start);
-        self.split(end);
-        let covered: Vec<_> = self.0.range(start..end).map(|(&start, _)| start).collect();
-        for start in covered {
-            self.0.remove(&start);
+    /// Makes `writer` the writer of intervals, which are sorted and disjoint.
+    fn write(&mut self, intervals: &[(i64, i64)], writer: Writer) {
+        let (Some(&(low, _)), Some(&(_, high))) = (intervals.first(), intervals.last()) else { return };
+        let affected =
+            self.0.partition_point(|&(_, end, _)| end <= low)..self.0.partition_point(|&(start, ..)| start < high);
+        let mut pieces = Vec::with_capacity(affected.len() + intervals.len());
+        let mut later = intervals;
+        for &(mut start, end, former) in &self.0[affected.clone()] {
+            later = &later[later.partition_point(|&(_, until)| until <= start)..];
+            for &(from, until) in later.iter().take_while(|&&(from, _)| from < end) {
+                if start < from {
+                    pieces.push((start, from, former));
+                }
+                start = until;
+            }
+            if start < end {
+                pieces.push((start, end, former));
+            }
         }
-        self.0.insert(start, (end, writer));
-    }
-
-    /// Makes `at` the border of two intervals where it is inside of one.
-    fn split(&mut self, at: i64) {
-        if let Some((_, interval)) = self.0.range_mut(..at).next_back()
-            && interval.0 > at
-        {
-            let (end, writer) = *interval;
-            interval.0 = at;
-            self.0.insert(at, (end, writer));
-        }
+        pieces.extend(intervals.iter().map(|&(start, end)| (start, end, writer)));
+        pieces.sort_by_key(|&(start, ..)| start);
+        self.0.splice(affected, pieces);
     }
 
     /// The first element of `start..end` that was not written last through `buffer`, and by whom it was.
     fn foreign(&self, start: i64, end: i64, buffer: BufferId) -> Option<(i64, Option<Writer>)> {
+        let first = self.0.partition_point(|&(_, until, _)| until <= start);
         let mut at = start;
-        while at < end {
-            match self.0.range(..=at).next_back() {
-                Some((_, &(until, writer))) if until > at => {
-                    if writer.buffer != buffer {
-                        return Some((at, Some(writer)));
-                    }
-                    at = until;
-                }
-                Some(_) | None => return Some((at, None)),
+        for &(from, until, writer) in &self.0[first..] {
+            if at >= end || at < from {
+                break;
             }
+            if writer.buffer != buffer {
+                return Some((at, Some(writer)));
+            }
+            at = until;
         }
-        None
+        (at < end).then_some((at, None))
     }
 }
 
@@ -84,8 +86,10 @@ pub(super) fn check(program: &Program, summaries: &[Summary<'_>], faults: &mut V
         };
         for (param, buffer, space, buffer_start, start) in places() {
             let space = spaces.entry(space).or_default();
-            let mut ranges = summary.needs[param].iter();
-            let Some((element, by)) = ranges.find_map(|(low, high)| space.foreign(start + low, start + high, buffer))
+            let needs = &summary.needs[param];
+            let foreign = |(low, high)| space.foreign(start + low, start + high, buffer);
+            // Mostly what lies between them has been written too, and one look is enough.
+            let Some((element, by)) = needs.hull().and_then(foreign).and_then(|_| needs.iter().find_map(foreign))
             else {
                 continue;
             };
@@ -100,9 +104,8 @@ pub(super) fn check(program: &Program, summaries: &[Summary<'_>], faults: &mut V
         }
         for (param, buffer, space, _, start) in places() {
             let space = spaces.entry(space).or_default();
-            for (low, high) in summary.gives[param].iter() {
-                space.write(start + low, start + high, Writer { buffer, step: index });
-            }
+            let gives: Vec<_> = summary.gives[param].iter().map(|(low, high)| (start + low, start + high)).collect();
+            space.write(&gives, Writer { buffer, step: index });
         }
     }
     for (index, buffer) in program.buffers.iter().enumerate() {
@@ -112,6 +115,42 @@ pub(super) fn check(program: &Program, summaries: &[Summary<'_>], faults: &mut V
                 let site = Site::Value("output", program.outputs[output as usize].name.to_string());
                 faults.push(Fault { site, kind: FaultKind::OutputUnwritten { element: element as u64 } });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Intervals of three writers against an array of elements.
+        #[test]
+        fn every_element_has_its_last_writer(writes in vec(vec((1_i64..4, 1_i64..6), 1..5), 1..8), buffer in 0_u32..3) {
+            let mut space = Space::default();
+            let mut elements: Vec<Option<usize>> = vec![None; 60];
+            for (step, gaps) in writes.iter().enumerate() {
+                let mut at = step as i64 % 4;
+                let interval = |&(gap, len): &(i64, i64)| {
+                    let start = at + gap;
+                    at = start + len;
+                    (start, at)
+                };
+                let intervals: Vec<_> = gaps.iter().map(interval).collect();
+                space.write(&intervals, Writer { buffer: BufferId(step as u32 % 3), step });
+                for &(start, end) in &intervals {
+                    elements[start as usize..end as usize].fill(Some(step));
+                }
+            }
+            for start in 0..60 {
+                let foreign = |&at: &usize| elements[at].is_none_or(|step| step as u32 % 3 != buffer);
+                let expected = (start..60).find(foreign).map(|at| (at as i64, elements[at]));
+                let found = space.foreign(start as i64, 60, BufferId(buffer));
+                prop_assert_eq!(found.map(|(at, writer)| (at, writer.map(|writer| writer.step))), expected);
+            }
+            prop_assert!(space.0.is_sorted_by(|a, b| a.1 <= b.0) && space.0.iter().all(|&(start, end, _)| start < end));
         }
     }
 }

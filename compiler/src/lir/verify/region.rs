@@ -98,6 +98,11 @@ impl Intervals {
         self.0.iter().copied()
     }
 
+    /// The interval from its first element to its last; `None` where there is none.
+    pub(super) fn hull(&self) -> Option<(i64, i64)> {
+        Some((self.0.first()?.0, self.0.last()?.1))
+    }
+
     /// Whether it has no element.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!(all.without(&set(&[])), all);
         assert_eq!(all.without(&set(&[(-5, 2), (4, 6), (9, 22), (29, 40)])), set(&[(2, 4), (6, 9), (22, 29)]));
         assert!(all.without(&set(&[(0, 30)])).is_empty());
+        assert_eq!((all.hull(), set(&[]).hull()), (Some((0, 30)), None));
         assert_eq!(set(&[(0, 5), (5, 9)]).iter().collect::<Vec<_>>(), [(0, 9)]);
     }
 }
