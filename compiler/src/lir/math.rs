@@ -77,7 +77,7 @@ pub fn sigmoid(f: &mut FunctionBuilder, x: Reg) -> Reg {
 
 /// Coefficients of `r(z) ≈ (2 atanh(s) − 2s) / s` for z = s², highest power first (z⁴ … z¹; there is no z⁰): those of
 /// FreeBSD's `e_logf.c`, good for |s| ≤ 0.1716.
-const LOG_POLY: [f32; 4] = [0.242_790_79, 0.284_987_87, 0.400_009_72, 0.666_666_63];
+const LOG_POLY: [f32; 4] = [0.242_790_79, 0.284_987_87, 0.400_009_72, 0.666_666_6];
 
 /// ln x, with an error below 0.8 ULP. −∞ for zeros and denormals, NaN below.
 ///
