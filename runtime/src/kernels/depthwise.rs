@@ -1,12 +1,13 @@
 //! Depthwise convolution of a register tile; see [`Depthwise`].
 //!
-//! One accumulator for each pixel; the weights of a tap are loaded once for all of them, and a source vector is the
-//! memory operand of its FMA, so that the loads of L1 are the limit.
+//! One accumulator for each pixel; the weights of a place of the window are loaded once for all of them. A source vector
+//! for each FMA would be more than L1 delivers, so in windows 3 and 5 wide, neighbouring pixels share what they can.
 
 use super::Depthwise;
 use super::epilogue::{Place, finish};
 use super::map::WithMap;
 use super::rows::{scalar_row, tile_rows};
+use crate::simd::Simd;
 
 scalar_row!(Depthwise, "depthwise", definition);
 #[cfg(target_arch = "x86_64")]
@@ -79,19 +80,23 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
 
     // SAFETY: `bias` has one vector.
     let mut sums = [[unsafe { s.load(bias) }; 1]; MR];
+    let (kw, kw_stride) = (p.kw as usize, p.kw_stride as usize);
     for y in 0..p.kh as usize {
-        let mut spot = src.wrapping_add(y * p.kh_stride as usize);
-        for _ in 0..p.kw {
-            // SAFETY: one of the window's vectors of weights.
-            let w = unsafe { s.load(weights) };
-            for m in 0..MR {
-                // SAFETY: the vector of pixel `m` at this place of the window.
-                let x = unsafe { s.load(spot.add(m * PX)) };
-                sums[m][0] = s.fma(x, w, sums[m][0]);
+        let row = src.wrapping_add(y * p.kh_stride as usize);
+        // SAFETY: the places of a row of the window, and their weights.
+        unsafe {
+            match kw {
+                3 if kw_stride == S::LANES => places::<S, MR, PX, 3>(s, &mut sums, row, weights),
+                5 if kw_stride == S::LANES => places::<S, MR, PX, 5>(s, &mut sums, row, weights),
+                _ => {
+                    for x in 0..kw {
+                        let weights = weights.wrapping_add(x * S::LANES);
+                        places::<S, MR, PX, 1>(s, &mut sums, row.wrapping_add(x * kw_stride), weights);
+                    }
+                }
             }
-            spot = spot.wrapping_add(p.kw_stride as usize);
-            weights = weights.wrapping_add(S::LANES);
         }
+        weights = weights.wrapping_add(kw * S::LANES);
     }
 
     let residual = (p.residual == 1).then(|| {
@@ -101,4 +106,30 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     });
     // SAFETY: `dst` and `residual` are valid for the tile.
     unsafe { finish(s, sums, Place { at: dst, pitch: 0 }, residual, p.activation) };
+}
+
+/// `KW` neighbouring places of the window: `sums[m] = src[m · PX + x] · weights[x] + sums[m]` for each. Written pixel by
+/// pixel, so that the compiler sees which source vectors neighbours share; the processor finds the independent FMAs.
+///
+/// # Safety
+/// `src` is valid for reading `KW` vectors at each pixel, `weights` for `KW` vectors.
+#[inline(always)]
+unsafe fn places<S: Simd, const MR: usize, const PX: usize, const KW: usize>(
+    s: S,
+    sums: &mut [[S::V; 1]; MR],
+    src: *const f32,
+    weights: *const f32,
+) {
+    let mut w = [s.splat(0.0); KW];
+    for x in 0..KW {
+        // SAFETY: vector `x` of `weights`.
+        w[x] = unsafe { s.load(weights.add(x * S::LANES)) };
+    }
+    for m in 0..MR {
+        for x in 0..KW {
+            // SAFETY: vector `x` at pixel `m`.
+            let v = unsafe { s.load(src.add(m * PX + x * S::LANES)) };
+            sums[m][0] = s.fma(v, w[x], sums[m][0]);
+        }
+    }
 }

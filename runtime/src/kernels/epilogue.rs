@@ -1,14 +1,14 @@
 //! What results go through on their way from registers to memory: residual, activation, store.
 //!
-//! A clamp (identity, relu, clip) is two instructions and applies in registers. Any other activation applies to what
-//! was just stored, while that is in L1: at full width, but out of line, which costs a load and a store for each
-//! vector and keeps its polynomial out of hundreds of kernels.
+//! A clamp (identity, relu, clip) is two instructions and applies in registers, as do leaky relu and hard swish to
+//! tiles. Any other activation applies to what was just stored, while that is in L1: at full width, but out of line,
+//! which costs a load and a store for each vector and keeps its polynomial out of hundreds of kernels.
 
 use super::Map;
 use super::map::WithMap;
 use crate::activation::{Activation, ActivationCode};
 use crate::simd::Simd;
-use crate::simd::math::clamp;
+use crate::simd::math::{clamp, hard_swish, leaky_relu};
 
 /// An activation, divided in what applies in registers and what applies in memory.
 #[derive(Clone, Copy)]
@@ -95,13 +95,26 @@ pub(super) unsafe fn finish<S: WithMap, const MR: usize, const NR: usize>(
             }
         }
     }
-    let epilogue = Epilogue::new(activation);
-    for m in 0..MR {
-        for n in 0..NR {
-            // SAFETY: vector `m` of block `n` of `dst`.
-            unsafe { s.store(dst.at.add(n * dst.pitch + m * S::LANES), epilogue.in_registers(s, tile[m][n])) };
+    /// Stores the tile with `$f` applied to each vector.
+    macro_rules! store {
+        ($v:ident => $f:expr) => {
+            for m in 0..MR {
+                for n in 0..NR {
+                    let $v = tile[m][n];
+                    // SAFETY: vector `m` of block `n` of `dst`.
+                    unsafe { s.store(dst.at.add(n * dst.pitch + m * S::LANES), $f) };
+                }
+            }
+        };
+    }
+    match activation.decode().unwrap_or_default() {
+        Activation::LeakyRelu { alpha } => store!(v => leaky_relu(s, alpha, v)),
+        Activation::HardSwish => store!(v => hard_swish(s, v)),
+        _ => {
+            let epilogue = Epilogue::new(activation);
+            store!(v => epilogue.in_registers(s, v));
+            // SAFETY: `dst` is valid for `NR` blocks.
+            unsafe { epilogue.in_memory(s, dst.at, NR, MR * S::LANES, dst.pitch) };
         }
     }
-    // SAFETY: `dst` is valid for `NR` blocks.
-    unsafe { epilogue.in_memory(s, dst.at, NR, MR * S::LANES, dst.pitch) };
 }

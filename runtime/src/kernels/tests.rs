@@ -1,6 +1,8 @@
 //! Every row of the table against the scalar row of its family: the same bits, and nothing touched that
 //! [`Params::accesses`] does not state.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -203,22 +205,116 @@ fn call(row: &Ukernel, params: &Params, operands: &mut [Operand]) {
     unsafe { (row.entry)(args.as_ptr(), params.as_ptr()) };
 }
 
-#[test]
-fn rows_agree_with_their_definition() {
+/// Runs `check` with the scalar row of the family of each row of this processor, and parameters that the row takes.
+fn each_row(check: impl Fn(&Ukernel, &Ukernel, &Params, u64) -> Result<(), TestCaseError>) {
     for row in ukernels().iter().filter(|row| runs(row)) {
         let scalar = select(row.family, Isa::Scalar, row.tile).expect("every family has a scalar row");
         let cases = if row.tile.mr == 0 { 256 } else { 24 };
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let result = runner.run(&(params(row), any::<u64>()), |(params, seed)| {
             row.accepts(&params).expect("the strategy makes what the row takes");
-            let (mut found, mut expected) = (operands(&params, seed), operands(&params, seed));
-            call(row, &params, &mut found);
-            call(scalar, &params, &mut expected);
-            for (found, expected) in found.iter().zip(&expected) {
-                found.check(expected)?;
-            }
-            Ok(())
+            check(row, scalar, &params, seed)
         });
         assert!(result.is_ok(), "{}: {}", row.name, result.unwrap_err());
     }
+}
+
+#[test]
+fn rows_agree_with_their_definition() {
+    each_row(|row, scalar, params, seed| {
+        let (mut found, mut expected) = (operands(params, seed), operands(params, seed));
+        call(row, params, &mut found);
+        call(scalar, params, &mut expected);
+        found.iter().zip(&expected).try_for_each(|(found, expected)| found.check(expected))
+    });
+}
+
+#[test]
+fn rows_work_in_place_where_their_family_does() {
+    each_row(|row, scalar, params, seed| {
+        let accesses = params.accesses();
+        for i in 1..accesses.len() {
+            if params.in_place(i) && accesses[i].dims == accesses[0].dims && accesses[i].len == accesses[0].len {
+                let (mut found, mut expected) = (operands(params, seed), operands(params, seed));
+                found[0].fill_from(&expected[i]);
+                expected[0].fill_from(&found[i]);
+                call(scalar, params, &mut expected);
+                let mut args: Vec<*mut f32> = found.iter_mut().map(Operand::as_mut_ptr).collect();
+                args[i] = args[0];
+                // SAFETY: each pointer is valid for its access; the processor runs the row.
+                unsafe { (row.entry)(args.as_ptr(), params.as_ptr()) };
+                found[0].check(&expected[0])?;
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn names_are_unique_and_found() {
+    let names: HashSet<&str> = ukernels().iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), ukernels().len());
+    for row in ukernels() {
+        assert_eq!(find(row.name).expect("it is in the table").path, row.path);
+    }
+    assert_eq!(find("conv_3x2_p16_avx512").map(|row| row.path), Some("kernels::conv::avx512::p16::n2::m3"));
+    assert_eq!(find("depthwise_3_p8_avx2").map(|row| row.path), Some("kernels::depthwise::avx2::p8::n1::m3"));
+    assert_eq!(find("pool_avx2").map(|row| row.path), Some("kernels::pool::avx2"));
+    assert!(find("pool").is_none());
+}
+
+#[test]
+fn tiles_that_are_listed_are_selected() {
+    for isa in Isa::ALL {
+        let block = isa.lanes() as u32;
+        for px in [1, 2, 4, block, 2 * block] {
+            for (mr, nr) in conv_tiles(isa, px) {
+                let row = select(Family::Conv, isa, Tile { mr, nr, block, px }).expect("a listed tile has a row");
+                assert_eq!(row.isa, isa);
+            }
+            for mr in depthwise_tiles(isa, px) {
+                let row =
+                    select(Family::Depthwise, isa, Tile { mr, nr: 1, block, px }).expect("a listed tile has a row");
+                assert_eq!(row.isa, isa);
+            }
+        }
+    }
+    assert!(conv_tiles(Isa::Avx512, 16).any(|tile| tile == (14, 2)));
+    assert!(conv_tiles(Isa::Avx512, 3).next().is_none());
+    assert!(select(Family::Conv, Isa::Avx512, Tile { mr: 99, nr: 2, block: 16, px: 16 }).is_none());
+}
+
+#[test]
+fn families_without_tile_fall_back_on_their_definition() {
+    let name = |family, isa, block| select(family, isa, Tile { block, ..Tile::default() }).map(|row| row.name);
+    assert_eq!(name(Family::Pool, Isa::Avx512, 16), Some("pool_avx512"));
+    assert_eq!(name(Family::Pool, Isa::Avx512, 1), Some("pool_scalar"));
+    assert_eq!(name(Family::Copy, Isa::Avx2, 0), Some("copy_scalar"));
+}
+
+#[test]
+fn refusals_say_why() {
+    let row = find("depthwise_4_p16_avx512").expect("it is in the table");
+    let activation = ActivationCode::new(Activation::Relu);
+    let good =
+        Depthwise { mr: 4, block: 16, px: 16, kh: 3, kh_stride: 9, kw: 3, kw_stride: 16, residual: 0, activation };
+    let refusal = |params| row.accepts(&params).unwrap_err();
+    assert_eq!(row.accepts(&Params::Depthwise(good)), Ok(()));
+    assert_eq!(
+        refusal(Params::Depthwise(Depthwise { px: 32, ..good })),
+        "kernel `depthwise_4_p16_avx512` takes px 16, not 32"
+    );
+    assert_eq!(
+        refusal(Params::Depthwise(Depthwise { residual: 2, ..good })),
+        "kernel `depthwise_4_p16_avx512` takes residual 0 or 1, not 2"
+    );
+    assert_eq!(
+        refusal(Params::Map(Map { rows: 1, len: 1, dst_pitch: 1, src_pitch: 1, activation })),
+        "kernel `depthwise_4_p16_avx512` takes parameters of `depthwise`, not `map`"
+    );
+    let affine = Affine { block: 3, rows: 1, len: 4, dst_pitch: 4, src_pitch: 4, activation };
+    assert_eq!(
+        find("affine_avx2").expect("it is in the table").accepts(&Params::Affine(affine)).unwrap_err(),
+        "kernel `affine_avx2` takes a len that is a multiple of block; 4 is none of 3"
+    );
 }

@@ -114,22 +114,39 @@ fn logistic<S: Simd>(s: S, numerator: S::V, x: S::V) -> S::V {
     s.div(numerator, s.add(s.splat(1.0), exp(s, s.neg(x))))
 }
 
+/// [`Activation::LeakyRelu`].
+#[inline(always)]
+pub(crate) fn leaky_relu<S: Simd>(s: S, alpha: f32, x: S::V) -> S::V {
+    s.select_lt(s.splat(0.0), x, x, s.mul(s.splat(alpha), x))
+}
+
+/// [`Activation::HardSigmoid`].
+#[inline(always)]
+pub(crate) fn hard_sigmoid<S: Simd>(s: S, alpha: f32, beta: f32, x: S::V) -> S::V {
+    clamp(s, 0.0, 1.0, s.fma(s.splat(alpha), x, s.splat(beta)))
+}
+
+/// [`Activation::HardSwish`].
+#[inline(always)]
+pub(crate) fn hard_swish<S: Simd>(s: S, x: S::V) -> S::V {
+    s.mul(x, hard_sigmoid(s, 1.0 / 6.0, 0.5, x))
+}
+
 /// The activation, lane by lane.
 #[inline(always)]
 pub(crate) fn activate<S: Simd>(s: S, activation: Activation, x: S::V) -> S::V {
-    let half = s.splat(0.5);
     match activation {
         Activation::Identity => x,
         Activation::Relu => s.max(s.splat(0.0), x),
-        Activation::LeakyRelu { alpha } => s.select_lt(s.splat(0.0), x, x, s.mul(s.splat(alpha), x)),
+        Activation::LeakyRelu { alpha } => leaky_relu(s, alpha, x),
         Activation::Clip { low, high } => clamp(s, low, high, x),
         Activation::Sigmoid => logistic(s, s.splat(1.0), x),
         Activation::Tanh => tanh(s, x),
         Activation::Silu => logistic(s, x, x),
-        Activation::HardSigmoid { alpha, beta } => clamp(s, 0.0, 1.0, s.fma(s.splat(alpha), x, s.splat(beta))),
-        Activation::HardSwish => s.mul(x, clamp(s, 0.0, 1.0, s.fma(s.splat(1.0 / 6.0), x, half))),
+        Activation::HardSigmoid { alpha, beta } => hard_sigmoid(s, alpha, beta, x),
+        Activation::HardSwish => hard_swish(s, x),
         Activation::Gelu => {
-            let h = s.mul(x, half);
+            let h = s.mul(x, s.splat(0.5));
             s.fma(h, erf(s, s.mul(x, s.splat(FRAC_1_SQRT_2))), h)
         }
         Activation::GeluTanh => {

@@ -67,6 +67,11 @@ impl Operand {
         unsafe { std::slice::from_raw_parts_mut(self.elements().as_ptr().cast_mut(), self.len) }
     }
 
+    /// Takes over the values of an operand with the same access.
+    pub(super) fn fill_from(&mut self, other: &Self) {
+        self.elements_mut().copy_from_slice(other.elements());
+    }
+
     /// Fails where bits differ from `expected`, all NaNs being equal, and where a gap was written.
     pub(super) fn check(&self, expected: &Self) -> Result<(), TestCaseError> {
         for (i, (&found, &expected)) in self.elements().iter().zip(expected.elements()).enumerate() {
