@@ -1,1 +1,169 @@
-fn main() {}
+//! `convoke`: looks into networks and what becomes of them.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use convoke::lang::Module;
+use convoke::lower::{self, Target};
+use convoke::runtime::Isa;
+use convoke::{Graph, backend, compiler, passes, zoo};
+
+/// Compiles convolutional networks to CPU code.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the networks of the zoo.
+    Zoo,
+    /// Shows how a network runs: algorithm, layout, place and threads of each step.
+    Plan(Source),
+    /// Shows what is known of a network: inputs, outputs, operators, parameters, memory.
+    Inspect(Source),
+    /// Prints a form that a network takes on its way to code.
+    Build {
+        #[command(flatten)]
+        source: Source,
+        /// Which form.
+        #[arg(long, value_enum)]
+        emit: Form,
+    },
+}
+
+/// A network and the machine that it is for.
+#[derive(Debug, Args)]
+struct Source {
+    /// The name of a network of the zoo, or a file with a description.
+    network: String,
+    /// Which network of the file; not needed where there is one.
+    #[arg(long)]
+    name: Option<String>,
+    /// The instruction set: scalar, neon, avx2 or avx512; this machine's unless given.
+    #[arg(long)]
+    isa: Option<Isa>,
+}
+
+/// The forms of a network, first to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// The graph, as it is described.
+    Ir,
+    /// The graph after all passes.
+    Optimized,
+    /// The plan.
+    Plan,
+    /// The program of loops and kernels.
+    Lir,
+    /// Cranelift's IR of the program.
+    Clif,
+    /// The program as Rust.
+    Rust,
+}
+
+fn main() -> ExitCode {
+    let text = match Arguments::parse().command {
+        Command::Zoo => Ok(list()),
+        Command::Plan(source) => emit(&source, Form::Plan),
+        Command::Inspect(source) => inspect(&source),
+        Command::Build { source, emit: form } => emit(&source, form),
+    };
+    let written = text.and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("convoke: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> String {
+    let mut text = String::new();
+    for entry in zoo::NETWORKS {
+        let network = (entry.network)();
+        let parameters: usize = network.parameters.iter().map(|info| info.shape.iter().product::<usize>()).sum();
+        let shape = network.inputs.first().map(|info| info.shape.to_vec()).unwrap_or_default();
+        let (mmacs, mega) = (entry.macs as f64 / 1e6, parameters as f64 / 1e6);
+        let input = format!("{shape:?}");
+        let _ = writeln!(text, "{:<20} {input:<18} {mmacs:9.2} M MAC {mega:7.2} M parameters", entry.name);
+    }
+    text
+}
+
+impl Source {
+    fn graph(&self) -> Result<Graph, Box<dyn Error>> {
+        if let Some(entry) = zoo::find(&self.network) {
+            return Ok(entry.graph()?);
+        }
+        let path = Path::new(&self.network);
+        if !path.exists() {
+            let message = format!("`{}` is neither a network of the zoo (`convoke zoo`) nor a file", self.network);
+            return Err(message.into());
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let module = Module::parse(&text)?;
+        let networks: Vec<_> = module.networks().iter().map(|network| network.name).collect();
+        match (&self.name, networks.as_slice()) {
+            (Some(name), _) => Ok(module.graph(name)?),
+            (None, [name]) => Ok(module.graph(name)?),
+            (None, []) => Err(format!("{}: there is no network in this file", path.display()).into()),
+            (None, names) => {
+                Err(format!("{}: say which network with --name: {}", path.display(), names.join(", ")).into())
+            }
+        }
+    }
+
+    fn target(&self) -> Target {
+        self.isa.map_or_else(Target::host, |isa| Target { isa, ..Target::host() })
+    }
+}
+
+fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
+    let (mut graph, target) = (source.graph()?, source.target());
+    if form == Form::Ir {
+        return Ok(graph.to_string());
+    }
+    passes::run_pipeline(&mut graph, true)?;
+    let plan = match form {
+        Form::Ir | Form::Optimized => return Ok(graph.to_string()),
+        Form::Plan | Form::Lir | Form::Clif | Form::Rust => lower::plan(&graph, &target)?,
+    };
+    if form == Form::Plan {
+        return Ok(plan.to_string());
+    }
+    let program = lower::program(&graph, &plan)?;
+    Ok(match form {
+        Form::Clif => backend::jit::clif(&program)?,
+        Form::Rust => backend::rust::source(backend::rust::emit(&program, &Default::default())),
+        Form::Ir | Form::Optimized | Form::Plan | Form::Lir => program.to_string(),
+    })
+}
+
+fn inspect(source: &Source) -> Result<String, Box<dyn Error>> {
+    let graph = source.graph()?;
+    let target = source.target();
+    let program = compiler::compile(&graph, &target)?;
+    let mut text = format!("{}\n", graph.name());
+    for id in graph.inputs() {
+        writeln!(text, "  input       {} {}", graph.node(*id).name, graph.type_of((*id).into()))?;
+    }
+    for (name, value) in graph.outputs() {
+        writeln!(text, "  output      {name} {}", graph.type_of(*value))?;
+    }
+    writeln!(text, "  operators   {}", graph.order().iter().filter(|id| graph.node(**id).op().is_some()).count())?;
+    writeln!(text, "  parameters  {} in {} tensors", graph.parameter_count(), graph.parameters().len())?;
+    writeln!(text, "  MAC         {}", graph.macs())?;
+    writeln!(text, "for {}", target.isa)?;
+    writeln!(text, "  steps       {}", program.steps.len())?;
+    writeln!(text, "  weights     {} bytes", 4 * program.weights_len)?;
+    writeln!(text, "  arena       {} bytes", 4 * program.arena_len)?;
+    Ok(text)
+}

@@ -1,0 +1,89 @@
+//! Networks compared with what PyTorch computes, with synthetic parameters.
+//!
+//! ```text
+//! cargo run --release --example golden -- FILE.json...
+//! ```
+//!
+//! For each file and backend one line: `model backend max_error`, the largest absolute difference of the output divided
+//! by the largest absolute expected value. Where that exceeds 1e-4, the first checkpoint that differs is named, and the
+//! exit status is 1.
+
+mod checkpoints;
+mod counts;
+mod formula;
+mod reference;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use convoke::zoo;
+use convoke::{Model, Parameters, Tensor, jit};
+
+use crate::formula::Constants;
+use crate::reference::Reference;
+
+/// The error up to which outputs agree.
+const TOLERANCE: f32 = 1e-4;
+
+/// Compares networks with reference outputs.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Reference outputs, JSON.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let mut agree = true;
+    for path in &Arguments::parse().files {
+        match check(path, &mut io::stdout().lock()) {
+            Ok(agrees) => agree &= agrees,
+            Err(error) => {
+                eprintln!("golden: {}: {error}", path.display());
+                agree = false;
+            }
+        }
+    }
+    if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Compares one network in each backend; whether all agree.
+fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
+    let reference = Reference::read(path)?;
+    let entry = zoo::find(&reference.model).ok_or_else(|| unknown(&reference.model))?;
+    let graph = entry.graph()?;
+    counts::compare(&reference, &graph, entry.macs)?;
+    let (parameters, image) = synthesize(&reference)?;
+    let mut agree = true;
+    for (backend, network) in [("rust", (entry.network)()), ("jit", jit::compile(&graph)?)] {
+        let mut model = Model::new(network, &parameters)?;
+        let output = &model.run(&[&image])?[0];
+        let error = reference::error(output.data(), &reference.output);
+        writeln!(out, "{} {backend} {error:.2e}", reference.model)?;
+        if error > TOLERANCE {
+            agree = false;
+            writeln!(out, "{}", checkpoints::locate(&graph, &reference.checkpoints, &parameters, &image)?)?;
+        }
+    }
+    Ok(agree)
+}
+
+fn unknown(model: &str) -> String {
+    let known: Vec<_> = zoo::NETWORKS.iter().map(|entry| entry.name).collect();
+    format!("there is no network `{model}`; known are {}", known.join(", "))
+}
+
+/// The parameters and the image of the formula.
+fn synthesize(reference: &Reference) -> Result<(Parameters, Tensor), Box<dyn Error>> {
+    let constants = Constants { gain: reference.gain, gamma: reference.gamma };
+    let tensors = reference.tensors.iter().map(|(name, shape)| {
+        let tensor = Tensor::from_vec(shape, formula::parameter(name, shape, constants))?;
+        Ok((name.clone(), tensor))
+    });
+    let tensors: Vec<_> = tensors.collect::<Result<_, Box<dyn Error>>>()?;
+    let image = Tensor::from_vec(&reference.input, formula::image(reference.input))?;
+    Ok((Parameters::from_tensors(tensors), image))
+}

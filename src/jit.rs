@@ -1,0 +1,52 @@
+//! Networks compiled at run time, to machine code in this process.
+//!
+//! ```
+//! use convoke::{Model, Parameters, Tensor, jit};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = "network Mean(image: f32[1, 3, 4, 4]) -> means { image -> global_avg_pool -> flatten }";
+//! let mut model = Model::new(jit::network(text, "Mean")?, &Parameters::default())?;
+//! assert_eq!(model.run(&[&Tensor::zeros(&[1, 3, 4, 4])])?[0].data(), [0.0; 3]);
+//! # Ok(())
+//! # }
+//! ```
+
+use convoke_compiler::backend::jit;
+use convoke_compiler::lower::Target;
+use convoke_compiler::{CompileError, Graph};
+
+use crate::Network;
+use crate::lang::{Errors, Module};
+
+pub use convoke_compiler::backend::jit::JitError;
+
+/// Compiles the network of this name in a text that [`cnn!`](crate::cnn) would take.
+///
+/// # Errors
+/// Every mistake in the text, or what [`compile`] finds.
+pub fn network(text: &str, name: &str) -> Result<Network, Error> {
+    compile(&Module::parse(text)?.graph(name)?)
+}
+
+/// Compiles a graph for this machine.
+///
+/// # Errors
+/// The node that cannot be lowered; or there is no memory for the code.
+pub fn compile(graph: &Graph) -> Result<Network, Error> {
+    let program = convoke_compiler::compile(graph, &Target::host())?;
+    Ok(jit::compile(&program)?.network().clone())
+}
+
+/// Why a network does not compile.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Mistakes in its text.
+    #[error(transparent)]
+    Text(#[from] Errors),
+    /// The passes or lowering failed.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// There is no machine code of it.
+    #[error(transparent)]
+    Code(#[from] JitError),
+}
