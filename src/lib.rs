@@ -45,4 +45,4 @@ pub use convoke_runtime as runtime;
 pub use convoke_runtime::{LoadError, Model, Network, Parameters, RunError, Tensor};
 
 #[cfg(feature = "jit")]
-pub use convoke_compiler::{Graph, graph, lang, lir, lower, ops, passes};
+pub use convoke_compiler::{Graph, backend, compile, graph, lang, lir, lower, ops, passes};

@@ -58,8 +58,8 @@ fn load() -> Result<(Digits, [Model; 2]), Box<dyn Error>> {
     let folder = Path::new(DATA);
     let digits = Digits::load(folder)?;
     let parameters = Parameters::load(folder.join("lenet5.safetensors"))?;
-    let rust = Model::new(LeNet5::network(), &parameters)?;
-    let jit = Model::new(jit::network(LeNet5::SOURCE, "LeNet5")?, &parameters)?;
+    let rust = Model::new(LeNet5::network().clone(), &parameters)?;
+    let jit = Model::new(jit::network(LeNet5::SOURCE, LeNet5::NAME)?, &parameters)?;
     Ok((digits, [rust, jit]))
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use convoke::graph::Graph;
+use convoke::Graph;
+use convoke::zoo::Entry;
 
 use crate::reference::Reference;
 
@@ -10,8 +11,8 @@ use crate::reference::Reference;
 #[derive(Debug)]
 pub(crate) struct Differences(Vec<String>);
 
-/// Compares a network, of `macs` as its type says, with its reference.
-pub(crate) fn compare(reference: &Reference, graph: &Graph, macs: u64) -> Result<(), Differences> {
+/// Compares a network, both as its type and as the graph of its text, with its reference.
+pub(crate) fn compare(reference: &Reference, graph: &Graph, entry: &Entry) -> Result<(), Differences> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
         let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
@@ -21,13 +22,14 @@ pub(crate) fn compare(reference: &Reference, graph: &Graph, macs: u64) -> Result
     };
     let inputs: Vec<_> = graph.inputs().iter().map(|id| &graph.type_of((*id).into()).shape).collect();
     let outputs: Vec<_> = graph.outputs().iter().map(|(_, value)| &graph.type_of(*value).shape).collect();
-    let trained = |(name, _): &(String, _)| !(name.ends_with(".running_mean") || name.ends_with(".running_var"));
-    let parameters: usize = graph.parameters().into_iter().filter(trained).map(|(_, ty)| ty.elements()).sum();
     compare("inputs", &[&reference.input], &inputs);
     compare("outputs", &[&reference.output_shape], &outputs);
-    compare("multiply-accumulates of the graph", &reference.macs, &graph.macs());
-    compare("multiply-accumulates of the type", &reference.macs, &macs);
-    compare("trainable parameters", &reference.parameters, &parameters);
+    for (of, macs, parameters) in
+        [("type", entry.macs, entry.parameters), ("graph", graph.macs(), graph.trainable_count())]
+    {
+        compare(&format!("multiply-accumulates of the {of}"), &reference.macs, &macs);
+        compare(&format!("trained parameters of the {of}"), &reference.parameters, &parameters);
+    }
     if differences.is_empty() { Ok(()) } else { Err(Differences(differences)) }
 }
 

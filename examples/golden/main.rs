@@ -55,10 +55,10 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let reference = Reference::read(path)?;
     let entry = zoo::find(&reference.model).ok_or_else(|| unknown(&reference.model))?;
     let graph = entry.graph()?;
-    counts::compare(&reference, &graph, entry.macs)?;
+    counts::compare(&reference, &graph, entry)?;
     let (parameters, image) = synthesize(&reference)?;
     let mut agree = true;
-    for (backend, network) in [("rust", (entry.network)()), ("jit", jit::compile(&graph)?)] {
+    for (backend, network) in [("rust", (entry.network)().clone()), ("jit", jit::compile(&graph)?)] {
         let mut model = Model::new(network, &parameters)?;
         let output = &model.run(&[&image])?[0];
         let error = reference::error(output.data(), &reference.output);

@@ -44,8 +44,8 @@ pub(crate) struct Classifier(Model);
 impl Classifier {
     pub(crate) fn new(backend: Backend, weights: &Parameters) -> Result<Self, Box<dyn Error>> {
         let network = match backend {
-            Backend::Rust => EfficientNetLite0::network(),
-            Backend::Jit => jit::network(EfficientNetLite0::SOURCE, "EfficientNetLite0")?,
+            Backend::Rust => EfficientNetLite0::network().clone(),
+            Backend::Jit => jit::network(EfficientNetLite0::SOURCE, EfficientNetLite0::NAME)?,
         };
         Ok(Self(Model::new(network, weights)?))
     }

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use convoke::lang::Module;
 use convoke::lower::{self, Target};
 use convoke::runtime::Isa;
-use convoke::{Graph, backend, compiler, passes, zoo};
+use convoke::{Graph, backend, passes, zoo};
 
 /// Compiles convolutional networks to CPU code.
 #[derive(Debug, Parser)]
@@ -88,11 +88,8 @@ fn main() -> ExitCode {
 fn list() -> String {
     let mut text = String::new();
     for entry in zoo::NETWORKS {
-        let network = (entry.network)();
-        let parameters: usize = network.parameters.iter().map(|info| info.shape.iter().product::<usize>()).sum();
-        let shape = network.inputs.first().map(|info| info.shape.to_vec()).unwrap_or_default();
-        let (mmacs, mega) = (entry.macs as f64 / 1e6, parameters as f64 / 1e6);
-        let input = format!("{shape:?}");
+        let input = format!("{:?}", (entry.network)().inputs[0].shape);
+        let (mmacs, mega) = (entry.macs as f64 / 1e6, entry.parameters as f64 / 1e6);
         let _ = writeln!(text, "{:<20} {input:<18} {mmacs:9.2} M MAC {mega:7.2} M parameters", entry.name);
     }
     text
@@ -150,7 +147,7 @@ fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
 fn inspect(source: &Source) -> Result<String, Box<dyn Error>> {
     let graph = source.graph()?;
     let target = source.target();
-    let program = compiler::compile(&graph, &target)?;
+    let program = convoke::compile(&graph, &target)?;
     let mut text = format!("{}\n", graph.name());
     for id in graph.inputs() {
         writeln!(text, "  input       {} {}", graph.node(*id).name, graph.type_of((*id).into()))?;

@@ -24,18 +24,21 @@ pub struct Entry {
     pub network_name: &'static str,
     /// The text, to build it at run time.
     pub source: &'static str,
+    /// The numbers that are trained.
+    pub parameters: u64,
     /// Multiply-accumulates of one run.
     pub macs: u64,
     /// The network as generated Rust.
-    pub network: fn() -> Network,
+    pub network: fn() -> &'static Network,
 }
 
 macro_rules! networks {
     ($($name:literal: $network:ident,)*) => {
         [$(Entry {
             name: $name,
-            network_name: stringify!($network),
+            network_name: $network::NAME,
             source: $network::SOURCE,
+            parameters: $network::PARAMETER_COUNT,
             macs: $network::MACS,
             network: $network::network,
         }),*]
