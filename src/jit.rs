@@ -11,6 +11,8 @@
 //! # }
 //! ```
 
+use std::sync::Arc;
+
 use convoke_compiler::backend::jit;
 use convoke_compiler::lower::Target;
 use convoke_compiler::{CompileError, Graph};
@@ -24,7 +26,7 @@ pub use convoke_compiler::backend::jit::JitError;
 ///
 /// # Errors
 /// Every mistake in the text, or what [`compile`] finds.
-pub fn network(text: &str, name: &str) -> Result<Network, Error> {
+pub fn network(text: &str, name: &str) -> Result<Arc<Network>, Error> {
     compile(&Module::parse(text)?.graph(name)?)
 }
 
@@ -32,9 +34,9 @@ pub fn network(text: &str, name: &str) -> Result<Network, Error> {
 ///
 /// # Errors
 /// The node that cannot be lowered; or there is no memory for the code.
-pub fn compile(graph: &Graph) -> Result<Network, Error> {
+pub fn compile(graph: &Graph) -> Result<Arc<Network>, Error> {
     let program = convoke_compiler::compile(graph, &Target::host())?;
-    Ok(jit::compile(&program)?.network().clone())
+    Ok(Arc::clone(jit::compile(&program)?.network()))
 }
 
 /// Why a network does not compile.

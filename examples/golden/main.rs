@@ -58,8 +58,9 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     counts::compare(&reference, &graph, entry)?;
     let (parameters, image) = synthesize(&reference)?;
     let mut agree = true;
-    for (backend, network) in [("rust", (entry.network)().clone()), ("jit", jit::compile(&graph)?)] {
-        let mut model = Model::new(network, &parameters)?;
+    let rust = Model::new((entry.network)().clone(), &parameters)?;
+    let jit = Model::new(jit::compile(&graph)?, &parameters)?;
+    for (backend, mut model) in [("rust", rust), ("jit", jit)] {
         let output = &model.run(&[&image])?[0];
         let error = reference::error(output.data(), &reference.output);
         writeln!(out, "{} {backend} {error:.2e}", reference.model)?;

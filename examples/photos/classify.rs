@@ -43,11 +43,10 @@ pub(crate) struct Classifier(Model);
 
 impl Classifier {
     pub(crate) fn new(backend: Backend, weights: &Parameters) -> Result<Self, Box<dyn Error>> {
-        let network = match backend {
-            Backend::Rust => EfficientNetLite0::network().clone(),
-            Backend::Jit => jit::network(EfficientNetLite0::SOURCE, EfficientNetLite0::NAME)?,
-        };
-        Ok(Self(Model::new(network, weights)?))
+        Ok(Self(match backend {
+            Backend::Rust => Model::new(EfficientNetLite0::network().clone(), weights)?,
+            Backend::Jit => Model::new(jit::network(EfficientNetLite0::SOURCE, EfficientNetLite0::NAME)?, weights)?,
+        }))
     }
 
     /// The logits of an image, one for each class.

@@ -128,6 +128,7 @@ fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
     if form == Form::Ir {
         return Ok(graph.to_string());
     }
+    let parameters = graph.parameters();
     passes::run_pipeline(&mut graph, true)?;
     let plan = match form {
         Form::Ir | Form::Optimized => return Ok(graph.to_string()),
@@ -136,7 +137,7 @@ fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
     if form == Form::Plan {
         return Ok(plan.to_string());
     }
-    let program = lower::program(&graph, &plan)?;
+    let program = lower::program(&graph, &plan, &parameters)?;
     Ok(match form {
         Form::Clif => backend::jit::clif(&program)?,
         Form::Rust => backend::rust::source(backend::rust::emit(&program, &Default::default())),
