@@ -46,3 +46,8 @@ pub use convoke_runtime::{LoadError, Model, Network, Parameters, RunError, Tenso
 
 #[cfg(feature = "jit")]
 pub use convoke_compiler::{Graph, backend, compile, graph, lang, lir, lower, ops, passes};
+
+/// The code in the README compiles.
+#[cfg(all(doctest, feature = "jit"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

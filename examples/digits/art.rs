@@ -98,7 +98,10 @@ mod tests {
     fn draws_side_by_side() {
         let seven = [0, 255, 255, 0, 0, 0, 255, 0, 0, 255, 0, 0];
         let one = [0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200, 0];
-        let images = [(Grey { width: 4, pixels: &seven }, "seven".to_owned()), (Grey { width: 4, pixels: &one }, "1".to_owned())];
+        let images = [
+            (Grey { width: 4, pixels: &seven }, "seven".to_owned()),
+            (Grey { width: 4, pixels: &one }, "1".to_owned()),
+        ];
         assert_eq!(row(&images, Style::Plain), "▀█      █\n▀       ▀\nseven   1\n");
     }
 

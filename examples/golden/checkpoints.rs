@@ -24,10 +24,10 @@ pub(crate) enum Verdict {
 /// The first checkpoint that differs.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Difference {
-    module: String,
-    error: f32,
+    pub(crate) module: String,
+    pub(crate) error: f32,
     /// Checkpoints before it, all of which agree.
-    before: usize,
+    pub(crate) before: usize,
 }
 
 /// Finds the first checkpoint that differs.
@@ -112,7 +112,9 @@ impl fmt::Display for Verdict {
                 write!(f, "  {difference}, by the operators' definitions: it is another network")
             }
             Self::Code(difference) => write!(f, "  {difference}, in machine code only: it is compiled wrongly"),
-            Self::Agree { compared } => write!(f, "  all {compared} checkpoints agree: the difference lies behind them"),
+            Self::Agree { compared } => {
+                write!(f, "  all {compared} checkpoints agree: the difference lies behind them")
+            }
         }
     }
 }

@@ -59,7 +59,8 @@ pub(crate) fn parameter(name: &str, shape: &[usize], constants: Constants) -> Ve
 /// The image of this shape N C H W, with N = 1.
 pub(crate) fn image([_, c, h, w]: [usize; 4]) -> Vec<f32> {
     let blocks: Vec<f32> = uniform("input.block").take(64 * c).collect();
-    let places = (0..c).flat_map(|c| (0..h).flat_map(move |y| (0..w).map(move |x| (c * 8 + 8 * y / h) * 8 + 8 * x / w)));
+    let places =
+        (0..c).flat_map(|c| (0..h).flat_map(move |y| (0..w).map(move |x| (c * 8 + 8 * y / h) * 8 + 8 * x / w)));
     places.zip(uniform("input")).map(|(place, u)| 3.0 * (blocks[place] - 0.5) + (u - 0.5)).collect()
 }
 

@@ -88,3 +88,6 @@ fn synthesize(reference: &Reference) -> Result<(Parameters, Tensor), Box<dyn Err
     let image = Tensor::from_vec(&reference.input, formula::image(reference.input))?;
     Ok((Parameters::from_tensors(tensors), image))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 const ELEMENTS: usize = 1 << 30;
 
 /// One file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Reference {
     /// The network's name.
     pub(crate) model: String,
@@ -32,7 +32,7 @@ pub(crate) struct Reference {
 }
 
 /// The output of a module.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Checkpoint {
     /// The module's path; modules that run several times come several times.
     pub(crate) module: String,
@@ -142,8 +142,16 @@ mod tests {
             ("[0.5, -2.0],\n", "[0.5],\n", "`output` of shape [1, 2] expects 2 values, has 1"),
             ("[1, 1, 2, 2]", "[1, 1, 2]", "no reference output: invalid length"),
             ("[1, 1, 2, 2]", "[0, 1, 2, 2]", "expected one image"),
-            ("[1, 1, 2, 2]", "[1, 1, 4294967296, 4294967296]", "`input` of shape [1, 1, 4294967296, 4294967296] has more"),
-            (r#"{"fc.weight": [2, 2]}"#, r#"{"fc.weight": [9999999999]}"#, "`fc.weight` of shape [9999999999] has more"),
+            (
+                "[1, 1, 2, 2]",
+                "[1, 1, 4294967296, 4294967296]",
+                "`input` of shape [1, 1, 4294967296, 4294967296] has more",
+            ),
+            (
+                r#"{"fc.weight": [2, 2]}"#,
+                r#"{"fc.weight": [9999999999]}"#,
+                "`fc.weight` of shape [9999999999] has more",
+            ),
             (r#""gain": 1.0"#, r#""gain": -1.0"#, "expected positive numbers"),
         ];
         for (from, to, expected) in table {
@@ -163,7 +171,9 @@ mod tests {
         assert_eq!(error(&[1.0, -4.0], &[1.0, -4.0]), 0.0);
         assert_eq!(error(&[1.5, -4.0], &[1.0, -4.0]), 0.125);
         assert_eq!(error(&[0.0], &[0.0]), 0.0);
-        for (found, expected) in [(&[f32::NAN][..], &[1.0][..]), (&[f32::INFINITY], &[1.0]), (&[1.0], &[0.0]), (&[1.0], &[])] {
+        for (found, expected) in
+            [(&[f32::NAN][..], &[1.0][..]), (&[f32::INFINITY], &[1.0]), (&[1.0], &[0.0]), (&[1.0], &[])]
+        {
             assert_eq!(error(found, expected), f32::INFINITY);
         }
     }

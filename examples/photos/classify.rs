@@ -33,7 +33,8 @@ impl Classes {
     pub(crate) fn new(names: Vec<String>) -> Result<Self, String> {
         let (expected, found) = (Self::COUNT, names.len());
         let fits = found == expected;
-        fits.then_some(Self(names)).ok_or_else(|| format!("expected {expected} lines, one for each class, found {found}"))
+        fits.then_some(Self(names))
+            .ok_or_else(|| format!("expected {expected} lines, one for each class, found {found}"))
     }
 }
 
@@ -88,9 +89,9 @@ impl<'a> Guess<'a> {
     /// The file's name, and a line for each class.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", self.file)?;
-        self.top5.iter().try_for_each(|Class { label, probability, .. }| {
-            writeln!(out, "  {:5.1} %  {label}", 100.0 * probability)
-        })
+        self.top5
+            .iter()
+            .try_for_each(|Class { label, probability, .. }| writeln!(out, "  {:5.1} %  {label}", 100.0 * probability))
     }
 
     /// One line of JSON.

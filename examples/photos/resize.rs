@@ -106,11 +106,8 @@ mod tests {
     fn a_window_is_a_part_of_the_whole() {
         let image = test_image(50, 40);
         let full = resize(&image, whole(30), whole(64));
-        let part = resize(
-            &image,
-            Window { full: 30, start: 4, length: 20 },
-            Window { full: 64, start: 31, length: 10 },
-        );
+        let part =
+            resize(&image, Window { full: 30, start: 4, length: 20 }, Window { full: 64, start: 31, length: 10 });
         assert_eq!(part, image::imageops::crop_imm(&full, 4, 31, 20, 10).to_image());
     }
 
