@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use convoke::lang::Module;
+use convoke::lang::{Errors, Module};
 use convoke::lower::{self, Target};
 use convoke::runtime::Isa;
+use convoke::runtime::kernels::ukernels;
 use convoke::{Graph, backend, passes, zoo};
 
 /// Compiles convolutional networks to CPU code.
@@ -105,26 +106,34 @@ impl Source {
             let message = format!("`{}` is neither a network of the zoo (`convoke zoo`) nor a file", self.network);
             return Err(message.into());
         }
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let module = Module::parse(&text)?;
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+        let mistakes = |errors: Errors| format!("{file} has mistakes\n{}", errors.render(&file));
+        let module = Module::parse(&text).map_err(mistakes)?;
         let networks: Vec<_> = module.networks().iter().map(|network| network.name).collect();
-        match (&self.name, networks.as_slice()) {
-            (Some(name), _) => Ok(module.graph(name)?),
-            (None, [name]) => Ok(module.graph(name)?),
-            (None, []) => Err(format!("{}: there is no network in this file", path.display()).into()),
-            (None, names) => {
-                Err(format!("{}: say which network with --name: {}", path.display(), names.join(", ")).into())
-            }
-        }
+        let name = match (&self.name, networks.as_slice()) {
+            (Some(name), _) => name,
+            (None, [name]) => *name,
+            (None, []) => return Err(format!("{file}: there is no network in this file").into()),
+            (None, names) => return Err(format!("{file}: say which with --name: {}", names.join(", ")).into()),
+        };
+        Ok(module.graph(name).map_err(mistakes)?)
     }
 
-    fn target(&self) -> Target {
-        self.isa.map_or_else(Target::host, |isa| Target { isa, ..Target::host() })
+    fn target(&self) -> Result<Target, Box<dyn Error>> {
+        let host = Target::host();
+        let isa = self.isa.unwrap_or(host.isa);
+        let has_kernels = |isa: Isa| ukernels().iter().any(|row| row.isa == isa);
+        if has_kernels(isa) {
+            return Ok(Target { isa, ..host });
+        }
+        let known: Vec<_> = Isa::ALL.into_iter().filter(|isa| has_kernels(*isa)).map(Isa::name).collect();
+        Err(format!("there are no kernels for {isa} on this architecture, only for {}", known.join(", ")).into())
     }
 }
 
 fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
-    let (mut graph, target) = (source.graph()?, source.target());
+    let (mut graph, target) = (source.graph()?, source.target()?);
     if form == Form::Ir {
         return Ok(graph.to_string());
     }
@@ -147,7 +156,7 @@ fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
 
 fn inspect(source: &Source) -> Result<String, Box<dyn Error>> {
     let graph = source.graph()?;
-    let target = source.target();
+    let target = source.target()?;
     let program = convoke::compile(&graph, &target)?;
     let mut text = format!("{}\n", graph.name());
     for id in graph.inputs() {
