@@ -270,7 +270,7 @@ fn depthwise_tile(work: &Work<'_>, px: usize, width: usize) -> usize {
     };
     let widest = (1..=width.min(32)).rev().find(|&mr| available(mr)).unwrap_or(1);
     let even = width.div_ceil(width.div_ceil(widest));
-    let usable = |mr: usize| available(mr) && (width % mr == 0 || available(width % mr));
+    let usable = |mr: usize| available(mr) && (width.is_multiple_of(mr) || available(width % mr));
     (even..=widest).chain((1..even).rev()).find(|&mr| usable(mr)).unwrap_or(1)
 }
 
