@@ -10,6 +10,7 @@ use super::*;
 use crate::Isa;
 use crate::activation::{Activation, ActivationCode};
 
+mod in_place;
 mod operand;
 
 use operand::Operand;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::lir::{
     Address, Affine, Arg, Binary, Buffer, BufferId, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Place,
-    Program, Reg, Step, Stmt, Unary,
+    Program, Reg, Step, Stmt, Unary, verify,
 };
 
 /// Names of any characters; the index makes them unique.
@@ -168,6 +168,11 @@ proptest! {
     fn what_is_printed_reads_back_the_same(program in program()) {
         let text = program.to_string();
         prop_assert_eq!(text.parse::<Program>(), Ok(program));
+    }
+
+    #[test]
+    fn no_program_makes_the_verifier_panic(program in program()) {
+        prop_assert!(verify(&program).is_err());
     }
 
     #[test]

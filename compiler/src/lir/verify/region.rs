@@ -11,7 +11,7 @@ pub(super) struct Region {
     pub(super) dims: Vec<(u64, i128)>,
 }
 
-/// The most intervals that one region is taken apart into.
+/// The most intervals that the accesses of one function are taken apart into. Networks need some thousands.
 pub(super) const MAX_INTERVALS: usize = 1 << 20;
 
 impl Region {
@@ -52,8 +52,8 @@ impl Region {
         Self { base, dims }
     }
 
-    /// The set as intervals; `None` where it has more than [`MAX_INTERVALS`] or elements beyond 64 bits.
-    pub(super) fn intervals(&self) -> Option<Intervals> {
+    /// The set as intervals; `None` where it has more than `max` or elements beyond 64 bits.
+    pub(super) fn intervals(&self, max: usize) -> Option<Intervals> {
         let (low, high) = self.range();
         if i64::try_from(low).is_err() || i64::try_from(high).is_err() {
             return None;
@@ -64,7 +64,7 @@ impl Region {
             _ => (1, &dims[..]),
         };
         let total = outer.iter().try_fold(1_u64, |total, &(count, _)| total.checked_mul(count));
-        if total.is_none_or(|total| total > MAX_INTERVALS as u64) {
+        if total.is_none_or(|total| total > max as u64) {
             return None;
         }
         let mut starts = vec![base];
@@ -96,6 +96,11 @@ impl Intervals {
     /// The intervals in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// The number of intervals.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The interval from its first element to its last; `None` where there is none.
@@ -174,7 +179,7 @@ mod tests {
         ];
         for (base, dims) in cases {
             let region = Region { base: *base, dims: dims.to_vec() };
-            assert_eq!(listed(&region.intervals().unwrap()), elements(&region), "{region:?}");
+            assert_eq!(listed(&region.intervals(MAX_INTERVALS).unwrap()), elements(&region), "{region:?}");
             let expected = elements(&region);
             assert_eq!(region.range(), (i128::from(expected[0]), i128::from(expected[expected.len() - 1])));
         }
@@ -189,11 +194,11 @@ mod tests {
     #[test]
     fn too_many_or_too_far_is_none() {
         let fragments = Region { base: 0, dims: vec![(MAX_INTERVALS as u64 + 1, 2)] };
-        assert_eq!(fragments.intervals(), None);
+        assert_eq!(fragments.intervals(MAX_INTERVALS), None);
         let far = Region { base: i128::from(i64::MAX), dims: vec![(2, 1)] };
-        assert_eq!(far.intervals(), None);
+        assert_eq!(far.intervals(MAX_INTERVALS), None);
         let wide = Region { base: 0, dims: vec![(u64::from(u32::MAX), i128::from(i64::MAX)); 60] };
-        assert!(wide.range().1 > 0 && wide.intervals().is_none());
+        assert!(wide.range().1 > 0 && wide.intervals(MAX_INTERVALS).is_none());
     }
 
     #[test]

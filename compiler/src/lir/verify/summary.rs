@@ -1,12 +1,10 @@
 //! What a function needs and gives, for the checks of the steps that run it.
 //!
 //! A read of a parameter that the function writes too needs nothing from outside where earlier statements have written
-//! its elements. Those count which stand before it
+//! its elements: those that stand before it
 //!
-//! - in the same iteration of all loops that both share, and then the elements of that iteration are compared; or
-//! - outside of all loops around it, and then all of its elements are compared.
-//!
-//! A read that some of one kind and some of the other would have to cover together counts as needing all it touches.
+//! - in the same iteration of all loops that both share, where together they write all that this iteration reads; or
+//! - outside of all loops around it, each element of theirs.
 
 use super::access::{Access, collect};
 use super::fault::{Fault, FaultKind, Site};
@@ -39,61 +37,47 @@ pub(super) fn summarize<'f>(program: &Program, function: &'f Function, faults: &
     if faults.len() > before {
         return None;
     }
-    let mut touched = Vec::with_capacity(accesses.len());
-    for access in &accesses {
-        match access.region(0).intervals() {
-            Some(intervals) => touched.push(intervals),
-            None => {
-                let operand = function.operand(access.address).to_string();
-                let kind = FaultKind::Fragmented { operand, max: MAX_INTERVALS };
-                faults.push(Fault { site: access.site(function), kind });
-            }
-        }
-    }
-    if faults.len() > before {
-        return None;
-    }
     let mut needs = vec![Intervals::default(); function.params.len()];
     let mut gives = needs.clone();
-    for (index, access) in accesses.iter().enumerate() {
-        let param = access.address.param.0 as usize;
-        if access.write {
-            gives[param].add(&touched[index]);
-        } else {
-            needs[param].add(&needed(&accesses, &touched, index));
+    let mut left = MAX_INTERVALS;
+    let mut intervals = |access: &Access<'_>| {
+        let intervals = access.region(0).intervals(left);
+        left -= intervals.as_ref().map_or(0, Intervals::len);
+        if intervals.is_none() {
+            let operand = function.operand(access.address).to_string();
+            let kind = FaultKind::Fragmented { operand, max: MAX_INTERVALS };
+            faults.push(Fault { site: access.site(function), kind });
+        }
+        intervals.unwrap_or_default()
+    };
+    for group in accesses.chunk_by(|a, b| a.path[0] == b.path[0]) {
+        for read in group.iter().filter(|access| !access.write && !settled_within(access, group)) {
+            let param = read.address.param.0 as usize;
+            needs[param].add(&intervals(read).without(&gives[param]));
+        }
+        for write in group.iter().filter(|access| access.write) {
+            gives[write.address.param.0 as usize].add(&intervals(write));
         }
     }
-    Some(Summary { accesses, needs, gives, parallel })
+    (faults.len() == before).then_some(Summary { accesses, needs, gives, parallel })
 }
 
-/// What the read with this index needs from outside.
-fn needed(accesses: &[Access<'_>], touched: &[Intervals], index: usize) -> Intervals {
-    let read = &accesses[index];
-    let earlier = || {
-        accesses
-            .iter()
-            .zip(touched)
-            .filter(|(write, _)| write.write && write.address.param == read.address.param && write.path < read.path)
-    };
-    for depth in (1..=read.nest.len()).rev() {
+/// Whether each iteration of some loops around `read` writes what it reads, in statements of this group that stand
+/// before it. Everything in a group stands in one statement of the function's body.
+fn settled_within(read: &Access<'_>, group: &[Access<'_>]) -> bool {
+    let earlier =
+        group.iter().filter(|write| write.write && write.address.param == read.address.param && write.path < read.path);
+    (1..=read.nest.len()).rev().any(|depth| {
         let mut here = Intervals::default();
-        for (write, _) in earlier().filter(|(write, _)| write.common_loops(read) == depth) {
+        for write in earlier.clone().filter(|write| write.common_loops(read) == depth) {
             let alike = read.nest[..depth].iter().all(|l| read.stride(l.var) == write.stride(l.var));
-            // Fewer loops run than in `touched`, which has been taken apart into intervals before; but what is left
-            // may be in more pieces.
-            if let (true, Some(written)) = (alike, write.region(depth).intervals()) {
+            if let (true, Some(written)) = (alike, write.region(depth).intervals(MAX_INTERVALS)) {
                 here.add(&written);
             }
         }
-        if !here.is_empty() && read.region(depth).intervals().is_some_and(|read| read.without(&here).is_empty()) {
-            return Intervals::default();
-        }
-    }
-    let mut outside = Intervals::default();
-    for (_, written) in earlier().filter(|(write, _)| write.common_loops(read) == 0) {
-        outside.add(written);
-    }
-    touched[index].without(&outside)
+        let read = || read.region(depth).intervals(MAX_INTERVALS);
+        !here.is_empty() && read().is_some_and(|read| read.without(&here).is_empty())
+    })
 }
 
 /// The place of a function as a whole.

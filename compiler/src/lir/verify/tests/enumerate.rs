@@ -131,7 +131,7 @@ fn races(events: &[Event<'_>], param: impl Fn(u32) -> u32) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn races_are_found_and_only_races(shapes in vec(shape(), 1..4)) {
@@ -194,6 +194,60 @@ proptest! {
         });
         prop_assert!(!accepted || !late, "read after it is written in\n{}", function);
         prop_assert!(!accepted || !races(&events, |_| 0), "threads meet in\n{}", function);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn hostile_numbers_do_not_overflow(
+        shapes in vec(shape(), 1..4),
+        numbers in vec(hostile(), 40),
+        len in prop::sample::select(vec![1, 1 << 40, i64::MAX as usize, usize::MAX]),
+    ) {
+        let mut function = function(&shapes);
+        renumber(&mut function.body, &mut numbers.into_iter());
+        for param in &mut function.params {
+            param.len = len;
+        }
+        // In bounds or not, all that asks for elements.
+        let accesses = collect(&function);
+        for access in &accesses {
+            let (low, high) = access.region(0).range();
+            prop_assert!(low <= high);
+            let _ = access.region(0).intervals(1 << 10);
+        }
+        crate::lir::verify::race::check(&function, &accesses, &mut Vec::new());
+        let program = super::program(vec![function.clone()]);
+        if let Some(summary) = summary::summarize(&program, &function, &mut Vec::new()) {
+            let _ = step::out_of_place(&summary, 0, 1);
+        }
+    }
+}
+
+/// Any number, often an extreme one.
+fn hostile() -> impl Strategy<Value = i64> {
+    prop_oneof![any::<i64>(), prop::sample::select(vec![i64::MIN, i64::MAX, 1 << 32, -1, 0, 1]), 0_i64..100]
+}
+
+/// Sets every number of the statements.
+fn renumber(body: &mut [Stmt], numbers: &mut impl Iterator<Item = i64>) {
+    fn next(numbers: &mut impl Iterator<Item = i64>) -> i64 {
+        numbers.next().unwrap_or_default()
+    }
+    for stmt in body {
+        match stmt {
+            Stmt::For { extent, body, .. } => {
+                *extent = (next(numbers) as u32).max(1);
+                renumber(body, numbers);
+            }
+            Stmt::Store { to: address, .. } | Stmt::Set { value: Expr::Load(address), .. } => {
+                address.index.base = next(numbers);
+                address.index.terms.iter_mut().for_each(|(_, stride)| *stride = next(numbers));
+            }
+            Stmt::Set { .. } | Stmt::Call { .. } => {}
+        }
     }
 }
 
