@@ -1,8 +1,10 @@
 //! Tests of the whole front end: texts to graphs, and mistakes to messages.
 
+mod document;
 mod graphs;
 mod hostile;
 mod messages;
+mod places;
 mod syntax;
 
 use super::Module;
