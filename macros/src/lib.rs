@@ -1,5 +1,7 @@
 //! The macro [`cnn!`] of Convoke. It only forwards to the compiler; use it through the crate `convoke`.
 
+#![deny(unsafe_code)]
+
 /// Compiles the networks of a description to Rust.
 ///
 /// A description is a list of items: networks, and the blocks, functions and constants that they are made of;

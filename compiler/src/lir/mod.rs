@@ -21,9 +21,14 @@
 //! - A [`Step`] begins when every thread has ended the step before. An element is read through the buffer through
 //!   which it was written last.
 
+// A new form must not compile until printer, parser and verifier handle it.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod affine;
 mod build;
 pub mod math;
+// The parser matches tokens, of which any other is a mistake.
+#[allow(clippy::wildcard_enum_match_arm)]
 mod parse;
 mod print;
 mod share;

@@ -89,7 +89,7 @@ fn search(levels: &[Level], target: i128, budget: &mut u32) -> Answer {
         *budget = left;
         match search(later, target - term.stride * z, budget) {
             Answer::Never => z += 1,
-            answer => return answer,
+            answer @ (Answer::Solvable | Answer::Unknown) => return answer,
         }
     }
     Answer::Never

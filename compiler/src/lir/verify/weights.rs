@@ -10,15 +10,14 @@ pub(super) fn check(program: &Program, expression: &[WeightOp], len: usize, faul
     let mut stack: Vec<Vec<usize>> = Vec::new();
     for (operation, op) in expression.iter().enumerate() {
         let operands = stack.split_off(stack.len().saturating_sub(op.operands()));
-        let shape = match op {
-            WeightOp::Parameter(index) => match program.parameters.get(*index as usize) {
+        let shape = if let WeightOp::Parameter(index) = op {
+            match program.parameters.get(*index as usize) {
                 Some(parameter) => Ok(parameter.shape.to_vec()),
                 None => Err(format!("parameter {index} does not exist: there are {}", program.parameters.len())),
-            },
-            _ => {
-                let shapes: Vec<&[usize]> = operands.iter().map(Vec::as_slice).collect();
-                op.result_shape(&shapes).map_err(|error| error.to_string())
             }
+        } else {
+            let shapes: Vec<&[usize]> = operands.iter().map(Vec::as_slice).collect();
+            op.result_shape(&shapes).map_err(|error| error.to_string())
         };
         match shape {
             Ok(shape) => stack.push(shape),
