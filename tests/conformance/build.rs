@@ -9,6 +9,7 @@ use convoke_compiler::backend::rust::{self, RustOptions};
 fn main() {
     // The cases are a dependency: cargo runs this again where they change, but for the programs that they read.
     println!("cargo::rerun-if-changed=cases/programs");
+    println!("cargo::rerun-if-env-changed=CONVOKE_ISA");
     let (mut modules, mut table) = (String::new(), String::new());
     for (index, case) in convoke_conformance_cases::all().iter().enumerate() {
         let body = rust::emit(&case.program, &RustOptions::default());

@@ -11,45 +11,55 @@ use crate::generated;
 /// Numbers of threads that every network runs with.
 const THREADS: [usize; 2] = [1, 2];
 
-/// Runs a case of [`all`](convoke_conformance_cases::all) by every backend.
+/// A backend that is compared with the interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Cranelift's machine code.
+    Jit,
+    /// Generated Rust; only for the cases of [`all`](convoke_conformance_cases::all).
+    Rust,
+}
+
+/// Runs a case by the interpreter and by `backends`, twice in the same memory for each number of threads.
 ///
 /// # Errors
 /// Says which backend failed, or where its result first differs from the interpreter's.
-pub fn check(case: &Case) -> Result<(), String> {
-    check_without_rust(case)?;
-    let (_, network) = generated::NETWORKS
-        .iter()
-        .find(|(name, _)| *name == case.name)
-        .ok_or_else(|| format!("{}: no generated Rust: not a case of `convoke_conformance_cases::all`", case.name))?;
-    run(case, "rust", Arc::new(network()))
-}
-
-/// Runs any case by the interpreter and as machine code.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_without_rust(case: &Case) -> Result<(), String> {
-    let compiled = jit::compile(&case.program).map_err(|error| format!("{}: {error}", case.name))?;
-    run(case, "jit", Arc::clone(compiled.network()))
-}
-
-/// Runs the network that `backend` made of the program, twice in the same memory for each number of threads.
-fn run(case: &Case, backend: &str, network: Arc<Network>) -> Result<(), String> {
+pub fn check(case: &Case, backends: &[Backend]) -> Result<(), String> {
     let Case { name, program, inputs, parameters } = case;
     let inputs: Vec<_> = inputs.iter().collect();
     let expected = interp::run(program, &inputs, parameters).map_err(|error| format!("{name}: {error}"))?;
-    let model = Model::new(network, parameters).map_err(|error| format!("{name}, {backend}: {error}"))?;
-    for threads in THREADS {
-        let mut model = model.fork().threads(threads);
-        for _ in 0..2 {
-            let found = model.run(&inputs).map_err(|error| format!("{name}, {backend}: {error}"))?;
-            for (info, (expected, found)) in program.outputs.iter().zip(expected.iter().zip(found)) {
-                compare(expected, found)
-                    .map_err(|error| format!("{name}, {backend} with {threads} threads: `{}`{error}", info.name))?;
+    for backend in backends {
+        let fail = |error: &dyn std::fmt::Display| format!("{name}, {backend:?}: {error}");
+        let network = network(case, *backend).map_err(|error| fail(&error))?;
+        let model = Model::new(network, parameters).map_err(|error| fail(&error))?;
+        for threads in THREADS {
+            let mut model = model.fork().threads(threads);
+            for _ in 0..2 {
+                let found = model.run(&inputs).map_err(|error| fail(&error))?;
+                for (info, (expected, found)) in program.outputs.iter().zip(expected.iter().zip(found)) {
+                    compare(expected, found)
+                        .map_err(|error| fail(&format!("{threads} threads: `{}`{error}", info.name)))?;
+                }
             }
         }
     }
     Ok(())
+}
+
+fn network(case: &Case, backend: Backend) -> Result<Arc<Network>, String> {
+    match backend {
+        Backend::Jit => {
+            let compiled = jit::compile(&case.program).map_err(|error| error.to_string())?;
+            Ok(Arc::clone(compiled.network()))
+        }
+        Backend::Rust => {
+            let (_, network) = generated::NETWORKS
+                .iter()
+                .find(|(name, _)| *name == case.name)
+                .ok_or("no generated Rust: not a case of `convoke_conformance_cases::all`")?;
+            Ok(Arc::new(network()))
+        }
+    }
 }
 
 /// That two tensors have equal bits. All NaNs are equal, and a denormal is the zero of its sign.

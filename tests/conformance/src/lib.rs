@@ -10,4 +10,4 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 }
 
-pub use check::{check, check_without_rust};
+pub use check::{Backend, check};

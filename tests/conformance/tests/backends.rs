@@ -1,15 +1,17 @@
 //! Every case, by every backend.
 
-use convoke_conformance::{check, check_without_rust};
+use convoke_conformance::{Backend, check};
 use convoke_conformance_cases::{self as cases, Case, random};
 use convoke_runtime::Isa;
 
+const BOTH: [Backend; 2] = [Backend::Jit, Backend::Rust];
+
 /// Runs cases and reports all that fail.
-fn check_all(cases: impl IntoIterator<Item = Case>, check: impl Fn(&Case) -> Result<(), String>) {
+fn check_all(cases: impl IntoIterator<Item = Case>, backends: &[Backend]) {
     let (mut count, mut failures) = (0, Vec::new());
     for case in cases {
         count += 1;
-        failures.extend(check(&case).err());
+        failures.extend(check(&case, backends).err());
     }
     assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
     assert!(count > 0, "there are no cases");
@@ -21,26 +23,31 @@ fn named(prefix: &str) -> impl Iterator<Item = Case> {
 
 #[test]
 fn arithmetic() {
-    check_all(named("arithmetic/"), check);
+    check_all(named("arithmetic/"), &BOTH);
 }
 
 #[test]
 fn kernel_calls() {
-    check_all(named("kernels/"), check);
+    check_all(named("kernels/"), &BOTH);
 }
 
 #[test]
 fn texts() {
-    check_all(named("texts/"), check);
+    check_all(named("texts/"), &BOTH);
 }
 
 #[test]
 fn random_programs() {
-    check_all(named("random/"), check);
+    check_all(named("random/"), &BOTH);
 }
 
 #[test]
 fn more_random_programs_as_machine_code() {
     let isas = Isa::ALL.into_iter().filter(|isa| isa.available());
-    check_all(isas.flat_map(|isa| (1000..1100).map(move |seed| random::case(isa, seed))), check_without_rust);
+    check_all(isas.flat_map(|isa| (1000..1100).map(move |seed| random::case(isa, seed))), &[Backend::Jit]);
+}
+
+#[test]
+fn operators() {
+    check_all(named("operators/"), &BOTH);
 }
