@@ -16,7 +16,7 @@ fn main() {
         writeln!(modules, "mod case_{index} {{ {body} }}").expect("a string takes all");
         writeln!(table, "({:?}, case_{index}::network),", case.name).expect("a string takes all");
     }
-    let table = format!("pub(crate) static NETWORKS: &[(&str, fn() -> convoke_runtime::Network)] = &[\n{table}];\n");
+    let table = format!("pub(crate) static NETWORKS: &[NamedNetwork] = &[\n{table}];\n");
     let path = Path::new(&env::var_os("OUT_DIR").expect("cargo sets it")).join("generated.rs");
     fs::write(path, modules + &table).expect("cargo made the folder");
 }

@@ -7,6 +7,9 @@
 mod check;
 
 mod generated {
+    /// The name of a case, and the network that generated Rust makes of it.
+    type NamedNetwork = (&'static str, fn() -> convoke_runtime::Network);
+
     include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 }
 
