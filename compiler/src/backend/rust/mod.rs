@@ -132,7 +132,7 @@ fn module(program: &Program, options: &RustOptions) -> TokenStream {
     let tables = tables::emit(program);
     quote! {
         #[doc = #doc]
-        #[allow(clippy::all, clippy::pedantic, clippy::restriction, non_snake_case, unsafe_code, unused)]
+        #[allow(clippy::all, clippy::pedantic, clippy::restriction, non_snake_case, unused)]
         mod #name {
             use #runtime as rt;
             use rt::{activation, kernels, lanes};

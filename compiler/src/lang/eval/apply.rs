@@ -2,7 +2,7 @@
 
 use super::scope::Named;
 use super::value::{Callable, Value};
-use super::{Eval, Evaluator, Failed, Frame, FrameKind, Variable, builtin};
+use super::{Eval, Evaluator, Frame, FrameKind, Variable, builtin};
 use crate::lang::ast::{Call, ExprKind, Name, Parameter};
 use crate::lang::error::Error;
 use crate::lang::token::Span;
@@ -111,9 +111,11 @@ impl<'m> Evaluator<'m> {
                 let value = match (argument, &parameter.default) {
                     (Some((value, blame)), _) => {
                         if let Some(ty) = &parameter.ty {
-                            // The caller gave the tensor, so its argument is to blame.
                             let what = format!("`{}` of {what}", parameter.name.text);
-                            eval.expect_argument(&what, &value, ty, blame)?;
+                            if let Some(message) = eval.mistyped(&what, &value, ty)? {
+                                // The caller gave the tensor.
+                                return Err(eval.fail_in_caller(Error::new(blame, message)));
+                            }
                         }
                         value
                     }
@@ -124,31 +126,6 @@ impl<'m> Evaluator<'m> {
             }
             eval.deeper(site, |eval| eval.body_result(&routine.body, &what))
         })
-    }
-
-    /// Checks a tensor against a parameter's type; the error is the caller's.
-    fn expect_argument(
-        &mut self,
-        what: &str,
-        value: &Value<'m>,
-        ty: &'m crate::lang::ast::TypePattern,
-        blame: Span,
-    ) -> Eval<()> {
-        // Dimensions are evaluated in the routine's frame, the message belongs to the caller's.
-        let before = self.errors.len();
-        let result = self.expect_type(what, value, ty, ty.span);
-        if let Err(Failed::Here) = result
-            && let Some(error) = self.errors.get(before)
-            && error.span == ty.span
-        {
-            let message = error.message.clone();
-            self.errors.truncate(before);
-            let frame = self.frames.pop();
-            let failed = self.error(blame, message);
-            self.frames.extend(frame);
-            return Err(failed);
-        }
-        result
     }
 
     /// The argument of each parameter, where one is given; every mistake is reported.

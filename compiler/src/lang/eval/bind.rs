@@ -127,19 +127,16 @@ impl<'m> Evaluator<'m> {
         }
     }
 
-    /// Checks a tensor against the type that is written for it.
-    pub(super) fn expect_type(&mut self, what: &str, value: &Value<'m>, ty: &'m TypePattern, blame: Span) -> Eval<()> {
+    /// What is wrong where a value is not a tensor of the type that is written for it.
+    pub(super) fn mistyped(&mut self, what: &str, value: &Value<'m>, ty: &'m TypePattern) -> Eval<Option<String>> {
         let mut dimensions = Vec::new();
         for dimension in &ty.dimensions {
-            dimensions.push(match dimension {
-                Some(expr) => Some(self.dimension(expr)?),
-                None => None,
-            });
+            dimensions.push(dimension.as_ref().map(|expr| self.dimension(expr)).transpose()?);
         }
         let shape: Vec<_> = dimensions.iter().map(|d| d.map_or_else(|| "_".to_owned(), |d| d.to_string())).collect();
         let expected = format!("{}[{}]", ty.dtype, shape.join(", "));
-        let message = match value {
-            Value::Poison => return Ok(()),
+        Ok(match value {
+            Value::Poison => None,
             Value::Tensor(tensor) => {
                 let found = self.graph.type_of(*tensor);
                 let fits = found.dtype == ty.dtype
@@ -149,13 +146,10 @@ impl<'m> Evaluator<'m> {
                         .iter()
                         .zip(&dimensions)
                         .all(|(found, expected)| expected.is_none_or(|e| e == *found));
-                if fits {
-                    return Ok(());
-                }
-                format!("{what} expects {expected}, gets {found} (from `{}`)", self.graph.label(*tensor))
+                (!fits)
+                    .then(|| format!("{what} expects {expected}, gets {found} (from `{}`)", self.graph.label(*tensor)))
             }
-            other => format!("{what} expects a tensor {expected}, gets {other}"),
-        };
-        Err(self.error(blame, message))
+            other => Some(format!("{what} expects a tensor {expected}, gets {other}")),
+        })
     }
 }

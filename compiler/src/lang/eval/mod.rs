@@ -145,6 +145,14 @@ impl<'m> Evaluator<'m> {
         if self.errors.len() < limits::ERRORS { Failed::Here } else { Failed::Entirely }
     }
 
+    /// Notes an error of the caller of what runs.
+    fn fail_in_caller(&mut self, error: Error) -> Failed {
+        let frame = self.frames.pop();
+        let failed = self.fail(error);
+        self.frames.extend(frame);
+        failed
+    }
+
     fn error(&mut self, span: Span, message: impl Into<String>) -> Failed {
         self.fail(Error::new(span, message))
     }

@@ -24,10 +24,7 @@ impl<'m> Evaluator<'m> {
                 return Ok(Named { path: self.prefix.clone(), span: path.span });
             }
             let (name, site) = (self.frame().name, self.frame().site);
-            let caller = self.frames.pop();
-            let failed = self.fail(needs_name(name, site));
-            self.frames.extend(caller);
-            return Err(failed);
+            return Err(self.fail_in_caller(needs_name(name, site)));
         }
         let mut local = String::new();
         for part in &path.parts {

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use super::{Eval, Evaluator, Failed};
-use crate::lang::ast::{Body, Expr, Let, Statement};
+use crate::lang::ast::{Body, Expr, Let, Pattern, Statement};
 use crate::lang::error::Error;
 use crate::lang::token::Span;
 
@@ -94,9 +94,10 @@ impl<'m> Evaluator<'m> {
     pub(super) fn binding(&mut self, binding: &'m Let) -> Eval<()> {
         let value = self.recovered(&binding.value)?;
         let checked = match (&binding.ty, &binding.pattern) {
-            (Some(ty), crate::lang::ast::Pattern::Name(name)) => {
-                self.expect_type(&format!("`{}`", name.text), &value, ty, binding.value.span)
-            }
+            (Some(ty), Pattern::Name(name)) => match self.mistyped(&format!("`{}`", name.text), &value, ty)? {
+                Some(message) => Err(self.error(binding.value.span, message)),
+                None => Ok(()),
+            },
             (Some(ty), _) => Err(self.error(ty.span, "only a single name has a type")),
             (None, _) => Ok(()),
         };
