@@ -125,8 +125,9 @@ impl<'m> Evaluator<'m> {
                         (blamed.map(|(.., span)| *span), message)
                     }
                     CallError::Operand(i, message) => match operands.get(i) {
-                        Some((value, _)) => {
-                            (None, format!("{message} (from `{}`, {})", self.graph.label(*value), types[i]))
+                        Some((value, span)) => {
+                            let producer = self.graph.label(*value);
+                            (Some(*span), format!("{message} (from `{producer}`, {})", types[i]))
                         }
                         None => (None, message),
                     },

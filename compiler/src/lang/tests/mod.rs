@@ -27,3 +27,11 @@ fn errors(text: &str) -> String {
         Err(errors) => errors.render("text"),
     }
 }
+
+/// Descriptions may be kept in statics, and errors passed on by whatever carries errors.
+#[test]
+fn cross_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Module>();
+    shared::<super::Errors>();
+}

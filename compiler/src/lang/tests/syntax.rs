@@ -43,7 +43,9 @@ fn constants() {
     ];
     let asserts: String = table
         .iter()
-        .map(|(expression, value)| format!("assert(({expression}) == {value}, \"{}\");\n", expression.replace('"', "'")))
+        .map(|(expression, value)| {
+            format!("assert(({expression}) == {value}, \"{}\");\n", expression.replace('"', "'"))
+        })
         .collect();
     let text = format!(
         "const TABLE = [first, 20];
