@@ -29,6 +29,19 @@ convoke::cnn! {
     }
 }
 
+macro_rules! pointwise {
+    ($name:ident, $width:expr) => {
+        convoke::cnn! {
+            /// Made by another macro.
+            pub network $name(image: f32[1, 3, 4, 4]) -> features {
+                image -> conv: conv($width * 2, kernel: 1)
+            }
+        }
+    };
+}
+
+pointwise!(Pointwise, 2 + 3);
+
 #[test]
 fn constants() {
     assert_eq!(Pair::NAME, "Pair");

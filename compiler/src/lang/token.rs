@@ -1,8 +1,9 @@
 //! Tokens: the flat form in which the parser reads the tokens of a macro call and the text of a file alike.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree, token_stream};
 
 use super::error::{Error, Errors, Source};
 use super::limits;
@@ -46,10 +47,10 @@ pub(crate) enum TokenKind {
     End,
 }
 
-/// Symbols, longer ones first.
+/// The symbols. Each longer one is a shorter one and a character more, or two equal characters.
 const SYMBOLS: [&str; 34] = [
-    "..=", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "..", "<<", ">>", "::", "+=", "-=", "*=", "/=", "+", "-",
-    "*", "/", "%", "=", "<", ">", "!", ".", ",", ":", ";", "#", "|", "?", "_",
+    "+", "-", "*", "/", "%", "=", "<", ">", "!", ".", ",", ":", ";", "#", "|", "?", "_", "->", "=>", "==", "!=", "<=",
+    ">=", "&&", "||", "..", "..=", "<<", ">>", "::", "+=", "-=", "*=", "/=",
 ];
 
 impl TokenKind {
@@ -81,59 +82,30 @@ impl Tokens {
     /// Where groups nest deeper than [`limits::NESTING`] or there are more than [`limits::TOKENS`] tokens.
     pub(crate) fn new(stream: TokenStream) -> Result<Self, (Ends, String)> {
         let mut tokens = Self { kinds: Vec::new(), spans: Vec::new() };
+        // The groups around the present one: what is left of each, and the token that closes the inner one.
         let mut groups = Vec::new();
         let mut current = stream.into_iter().peekable();
         loop {
             if tokens.kinds.len() > limits::TOKENS {
-                let message = format!("the description is longer than {} tokens", limits::TOKENS);
-                return Err((tokens.spans[0], message));
+                return Err((tokens.spans[0], format!("the description is longer than {} tokens", limits::TOKENS)));
             }
             match current.next() {
                 Some(TokenTree::Group(group)) => {
-                    // A fragment that a macro_rules macro passed on comes in invisible delimiters: parentheses keep its
-                    // precedence, but one that is a single token (a literal, a name) is just that token.
-                    let delimiters = match group.delimiter() {
-                        Delimiter::Parenthesis => Some(('(', ')')),
-                        Delimiter::Brace => Some(('{', '}')),
-                        Delimiter::Bracket => Some(('[', ']')),
-                        Delimiter::None if group.stream().into_iter().nth(1).is_some() => Some(('(', ')')),
-                        Delimiter::None => None,
-                    };
-                    if let Some((open, _)) = delimiters {
-                        tokens.push(TokenKind::Open(open), group.span_open());
-                    }
+                    let open = group.span_open();
                     if groups.len() >= limits::NESTING {
-                        let message = format!("groups nest deeper than {}", limits::NESTING);
-                        return Err(((group.span_open(), group.span_open()), message));
+                        return Err(((open, open), format!("groups nest deeper than {}", limits::NESTING)));
+                    }
+                    let delimiters = delimiters(&group);
+                    if let Some((kind, _)) = delimiters {
+                        tokens.push(TokenKind::Open(kind), open);
                     }
                     let inner = group.stream().into_iter().peekable();
-                    let close = delimiters.map(|(_, close)| (close, group.span_close()));
+                    let close = delimiters.map(|(_, kind)| (kind, group.span_close()));
                     groups.push((std::mem::replace(&mut current, inner), close));
                 }
-                Some(TokenTree::Punct(punct)) => {
-                    let mut text = punct.as_char().to_string();
-                    let (start, mut end) = (punct.span(), punct.span());
-                    let mut spacing = punct.spacing();
-                    while spacing == Spacing::Joint {
-                        let Some(TokenTree::Punct(next)) = current.peek() else { break };
-                        text.push(next.as_char());
-                        if !SYMBOLS.contains(&text.as_str()) {
-                            text.pop();
-                            break;
-                        }
-                        (spacing, end) = (next.spacing(), next.span());
-                        current.next();
-                    }
-                    let kind = match SYMBOLS.iter().find(|symbol| **symbol == text) {
-                        Some(symbol) => TokenKind::Symbol(symbol),
-                        None => TokenKind::Other(text),
-                    };
-                    tokens.kinds.push(kind);
-                    tokens.spans.push((start, end));
-                }
+                Some(TokenTree::Punct(punct)) => tokens.symbol(&punct, &mut current),
                 Some(TokenTree::Ident(ident)) => {
-                    let text = ident.to_string();
-                    let kind = match text.as_str() {
+                    let kind = match ident.to_string().as_str() {
                         "_" => TokenKind::Symbol("_"),
                         text => TokenKind::Ident(text.trim_start_matches("r#").to_owned()),
                     };
@@ -147,23 +119,40 @@ impl Tokens {
                     };
                     tokens.push(kind, literal.span());
                 }
-                None => match groups.pop() {
-                    Some((outer, close)) => {
-                        if let Some((close, span)) = close {
-                            tokens.push(TokenKind::Close(close), span);
-                        }
-                        current = outer;
+                None => {
+                    let Some((outer, close)) = groups.pop() else { break };
+                    if let Some((kind, span)) = close {
+                        tokens.push(TokenKind::Close(kind), span);
                     }
-                    None => break,
-                },
+                    current = outer;
+                }
             }
         }
-        let (_, end) = tokens.spans.last().copied().unwrap_or_else(|| {
-            let call = proc_macro2::Span::call_site();
-            (call, call)
-        });
+        let call = proc_macro2::Span::call_site();
+        let (_, end) = tokens.spans.last().copied().unwrap_or((call, call));
         tokens.push(TokenKind::End, end);
         Ok(tokens)
+    }
+
+    /// Adds the longest symbol that begins with `first`; takes the rest of it from `rest`.
+    fn symbol(&mut self, first: &Punct, rest: &mut Peekable<token_stream::IntoIter>) {
+        let mut text = first.as_char().to_string();
+        let (mut end, mut spacing) = (first.span(), first.spacing());
+        while spacing == Spacing::Joint {
+            let Some(TokenTree::Punct(next)) = rest.peek() else { break };
+            text.push(next.as_char());
+            if !SYMBOLS.contains(&text.as_str()) {
+                text.pop();
+                break;
+            }
+            (end, spacing) = (next.span(), next.spacing());
+            rest.next();
+        }
+        self.kinds.push(match SYMBOLS.iter().find(|symbol| **symbol == text) {
+            Some(symbol) => TokenKind::Symbol(symbol),
+            None => TokenKind::Other(text),
+        });
+        self.spans.push((first.span(), end));
     }
 
     fn push(&mut self, kind: TokenKind, span: proc_macro2::Span) {
@@ -200,5 +189,16 @@ impl Tokens {
         // Places are all that is kept: spans of a text mean nothing on another thread.
         tokens.spans = Vec::new();
         Ok((tokens, ranges))
+    }
+}
+
+/// The tokens that open and close a group. A fragment that a `macro_rules` macro passed on comes in invisible
+/// delimiters: parentheses keep its precedence, but one that is a single token (a literal, a name) is just that token.
+fn delimiters(group: &Group) -> Option<(char, char)> {
+    match group.delimiter() {
+        Delimiter::Parenthesis => Some(('(', ')')),
+        Delimiter::Brace => Some(('{', '}')),
+        Delimiter::Bracket => Some(('[', ']')),
+        Delimiter::None => group.stream().into_iter().nth(1).map(|_| ('(', ')')),
     }
 }

@@ -88,6 +88,7 @@ impl Parser<'_> {
 
     /// `pub`, `pub(crate)`, `pub(in path)` or nothing.
     fn visibility(&mut self) -> Parsed<String> {
+        let start = self.span();
         let mut text = String::new();
         if self.take_word("pub") {
             text.push_str("pub");
@@ -96,20 +97,20 @@ impl Parser<'_> {
                 text.push('(');
                 while self.position < close {
                     match self.peek() {
-                        TokenKind::Ident(word) => {
-                            text.push_str(word);
-                            if word == "in" {
-                                text.push(' ');
-                            }
-                        }
-                        TokenKind::Symbol("::") => text.push_str("::"),
+                        TokenKind::Ident(word) => text.extend([word, " "]),
+                        TokenKind::Symbol(symbol) => text.push_str(symbol),
                         _ => return Err(self.expected("`crate`, `super` or `in path`")),
                     }
                     self.advance();
                 }
                 self.advance();
-                text.push(')');
+                text = format!("{})", text.trim_end());
             }
+        }
+        if syn::parse_str::<syn::Visibility>(&text).is_err() {
+            let message =
+                format!("`{text}` is no visibility: write `pub`, `pub(crate)`, `pub(super)` or `pub(in path)`");
+            return Err(Box::new(Error::new(start.to(self.previous()), message)));
         }
         Ok(text)
     }

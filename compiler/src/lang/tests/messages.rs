@@ -99,6 +99,7 @@ network B(image: f32[1, 3, 8, 8]) -> out { image -> A }";
 
     lexical: "network Net(image: f32[1, 3, 8, 8]) -> out { image -> relu \" }";
     not_an_item: "netwrok Net(image: f32[1, 3, 8, 8]) -> out { image -> relu }";
+    visibility: "pub(crat) network Net(image: f32[1, 3, 8, 8]) -> out { image -> relu }";
     missing_arrow: "network Net(image: f32[1, 3, 8, 8]) { image -> relu }";
     missing_type: "network Net(image) -> out { image -> relu }";
     unknown_type: "network Net(image: f16[1, 3, 8, 8]) -> out { image -> relu }";
