@@ -45,7 +45,9 @@ pub use convoke_runtime as runtime;
 pub use convoke_runtime::{LoadError, Model, Network, Parameters, RunError, Tensor};
 
 #[cfg(feature = "jit")]
-pub use convoke_compiler::{Graph, backend, compile, graph, lang, lir, lower, ops, passes};
+pub use convoke_compiler as compiler;
+#[cfg(feature = "jit")]
+pub use convoke_compiler::{Graph, graph, lang};
 
 /// The code in the README compiles.
 #[cfg(all(doctest, feature = "jit"))]

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use convoke::compiler::backend::jit;
+use convoke::compiler::backend::rust::{self, RustOptions};
+use convoke::compiler::lower::Target;
 use convoke::lang::{Errors, Module};
-use convoke::lower::{self, Target};
 use convoke::runtime::Isa;
 use convoke::runtime::kernels::ukernels;
-use convoke::{Graph, backend, passes, zoo};
+use convoke::{Graph, compiler, zoo};
 
 /// Compiles convolutional networks to CPU code.
 #[derive(Debug, Parser)]
@@ -133,31 +135,22 @@ impl Source {
 }
 
 fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
-    let (mut graph, target) = (source.graph()?, source.target()?);
-    if form == Form::Ir {
-        return Ok(graph.to_string());
-    }
-    let parameters = graph.parameters();
-    passes::run_pipeline(&mut graph, true)?;
-    let plan = match form {
-        Form::Ir | Form::Optimized => return Ok(graph.to_string()),
-        Form::Plan | Form::Lir | Form::Clif | Form::Rust => lower::plan(&graph, &target)?,
-    };
-    if form == Form::Plan {
-        return Ok(plan.to_string());
-    }
-    let program = lower::program(&graph, &plan, &parameters)?;
+    let (graph, target) = (source.graph()?, source.target()?);
+    let program = || compiler::compile(&graph, &target);
     Ok(match form {
-        Form::Clif => backend::jit::clif(&program)?,
-        Form::Rust => backend::rust::source(backend::rust::emit(&program, &Default::default())),
-        Form::Ir | Form::Optimized | Form::Plan | Form::Lir => program.to_string(),
+        Form::Ir => graph.to_string(),
+        Form::Optimized => compiler::plan(&graph, &target)?.0.to_string(),
+        Form::Plan => compiler::plan(&graph, &target)?.1.to_string(),
+        Form::Lir => program()?.to_string(),
+        Form::Clif => jit::clif(&program()?)?,
+        Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())),
     })
 }
 
 fn inspect(source: &Source) -> Result<String, Box<dyn Error>> {
     let graph = source.graph()?;
     let target = source.target()?;
-    let program = convoke::compile(&graph, &target)?;
+    let program = compiler::compile(&graph, &target)?;
     let mut text = format!("{}\n", graph.name());
     for id in graph.inputs() {
         writeln!(text, "  input       {} {}", graph.node(*id).name, graph.type_of((*id).into()))?;

@@ -110,7 +110,7 @@ pub struct Refusal {
 /// Plans a graph for a target.
 ///
 /// # Errors
-/// As [`lower`](super::lower).
+/// Names the node that has no algorithm, with every algorithm's reason, or the tensor that is too large.
 pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, LowerError> {
     let choices = choose::choose(graph, target)?;
     let mut plan = place::place(graph, target, choices)?;
