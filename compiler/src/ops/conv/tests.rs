@@ -164,8 +164,8 @@ fn calls() {
             "stride: `stride` expects a whole number of at least 1, or [height, width], found 0",
         ),
         ("conv", &[int(1)], &[("kernel", int(3)), ("activation", "relu".into())], "activation: `activation` is unknown; known are `channels`, `kernel`, `groups`, `in_channels`, `stride`, `dilation`, `padding`, `bias`"),
-        ("pointwise", &[int(1)], &[("padding", int(1))], "padding: `padding` is unknown; known are `channels`, `groups`, `stride`, `bias`"),
-        ("depthwise", &[int(3)], &[("groups", int(2))], "groups: `groups` is unknown; known are `kernel`, `multiplier`, `stride`, `dilation`, `padding`, `bias`"),
+        ("pointwise", &[int(1)], &[("padding", int(1))], "padding: `padding` is unknown; known are `channels`, `groups`, `in_channels`, `stride`, `bias`"),
+        ("depthwise", &[int(3)], &[("groups", int(2))], "groups: `groups` is unknown; known are `kernel`, `multiplier`, `in_channels`, `stride`, `dilation`, `padding`, `bias`"),
         ("depthwise", &[int(3)], &[("multiplier", int(i64::MAX))], "multiplier: `multiplier` 9223372036854775807 is too large"),
     ];
     for (name, positional, named, expected) in table {
