@@ -6,6 +6,9 @@ use super::Parameters;
 use super::nearest::nearest;
 use crate::network::ValueInfo;
 
+/// Missing parameters for which the nearest name is sought, in a search of all superfluous ones.
+const HINTS: usize = 20;
+
 /// All parameters that are missing, superfluous or of another shape than expected, each kind sorted by name.
 ///
 /// As text, one line for each.
@@ -58,7 +61,7 @@ pub(super) fn check(parameters: &Parameters, expected: &[ValueInfo]) -> Result<(
             Some(tensor) => misshapen.push(Misshapen { name, expected: shape, found: tensor.shape().to_vec() }),
             None => {
                 // Looking further than the message shows would only cost time.
-                let candidates = superfluous.iter().map(|(name, _)| name.as_str()).filter(|_| missing.len() < SHOWN);
+                let candidates = superfluous.iter().map(|(name, _)| name.as_str()).filter(|_| missing.len() < HINTS);
                 let nearest = nearest(&name, candidates).map(str::to_owned);
                 missing.push(Missing { name, shape, nearest });
             }
