@@ -39,6 +39,18 @@ impl Site<'_> {
     }
 }
 
+/// The algorithm of operators whose result is their operand under another shape: row-major, no step is needed.
+pub(crate) const fn alias<O>() -> Algorithm<O> {
+    Algorithm {
+        name: "alias",
+        choose: |_, _| {
+            Ok(Choice { operands: vec![Need::dense(Layout::Plain)], results: vec![Layout::Plain], alias: true })
+        },
+        schedule: |_, _| Schedule::serial(),
+        emit: |_, _, _, _| unreachable!("an alias has no step"),
+    }
+}
+
 /// The algorithm that takes a node: its index, its name and what it asks for; and why those before it refused.
 pub type Selection = (Option<(usize, &'static str, Choice)>, Vec<Refusal>);
 

@@ -28,8 +28,8 @@ mod storage;
 mod target;
 pub mod tile;
 
-pub(crate) use algorithm::select;
 pub use algorithm::{Algorithm, Choice, Need, Operand, Schedule, Selection, Site, Work};
+pub(crate) use algorithm::{alias, select};
 pub use emit::{Emitter, View};
 pub use error::LowerError;
 pub use plan::{NodePlan, Plan, Refusal, Slot, SlotId, SlotPlace, StepKind, StepPlan, plan};

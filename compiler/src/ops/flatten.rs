@@ -8,7 +8,7 @@ use convoke_runtime::weights::WeightOp;
 use super::arguments::LENGTH;
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
-use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
+use crate::lower::{self, Algorithm, Choice, Layout, Need};
 use crate::graph::WeightExpr;
 
 /// The elements of the operand, with the dimensions from `start_dim` on as one.
@@ -57,7 +57,7 @@ impl Operator for Flatten {
         WeightExpr::apply(WeightOp::Reshape(shape.into()), operands.to_vec()).ok()
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, PLAIN];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, lower::alias()];
 
     fn cases() -> Vec<Case> {
         const TABLE: [(usize, &[usize]); 8] = [
@@ -90,15 +90,7 @@ const BLOCKED: Algorithm<Flatten> = Algorithm {
         }
         Ok(Choice { operands: vec![Need::dense(Layout::Blocked)], results: vec![Layout::Blocked], alias: true })
     },
-    ..PLAIN
-};
-
-/// Row-major: the same elements under another shape.
-const PLAIN: Algorithm<Flatten> = Algorithm {
-    name: "alias",
-    choose: |_, _| Ok(Choice { operands: vec![Need::dense(Layout::Plain)], results: vec![Layout::Plain], alias: true }),
-    schedule: |_, _| Schedule::serial(),
-    emit: |_, _, _, _| unreachable!("an alias has no step"),
+    ..lower::alias()
 };
 
 #[cfg(test)]

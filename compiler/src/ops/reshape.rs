@@ -8,7 +8,7 @@ use convoke_runtime::weights::WeightOp;
 use super::arguments::{NEW_SHAPE, SHAPE};
 use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
 use crate::TensorType;
-use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
+use crate::lower::{self, Algorithm};
 use crate::graph::WeightExpr;
 
 /// The elements of the operand in another shape.
@@ -97,7 +97,7 @@ impl Operator for Reshape {
         WeightExpr::apply(WeightOp::Reshape(self.shape.clone().into()), operands.to_vec()).ok()
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[ALIAS];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[lower::alias()];
 
     fn cases() -> Vec<Case> {
         const TABLE: [(&[usize], &[usize]); 8] = [
@@ -116,14 +116,6 @@ impl Operator for Reshape {
         TABLE.map(case).into()
     }
 }
-
-/// Row-major: the same elements under another shape.
-const ALIAS: Algorithm<Reshape> = Algorithm {
-    name: "alias",
-    choose: |_, _| Ok(Choice { operands: vec![Need::dense(Layout::Plain)], results: vec![Layout::Plain], alias: true }),
-    schedule: |_, _| Schedule::serial(),
-    emit: |_, _, _, _| unreachable!("an alias has no step"),
-};
 
 #[cfg(test)]
 mod tests {
