@@ -94,12 +94,19 @@ impl ThreadPool {
             // Where threads share a processor, who spins keeps the others from what it waits for.
             spins: if threads > available { 0 } else { SPINS },
         });
+        let started = Arc::new(Event::default());
         let start = |index| {
-            let shared = Arc::clone(&shared);
+            let (shared, started) = (Arc::clone(&shared), Arc::clone(&started));
             let name = format!("convoke {}", index + 1);
-            std::thread::Builder::new().name(name).spawn(move || shared.work(index)).ok()
+            let work = move || {
+                started.increment();
+                shared.work(index);
+            };
+            std::thread::Builder::new().name(name).spawn(work).ok()
         };
-        let workers = (0..shared.offers.len()).map_while(start).collect();
+        let workers: Vec<_> = (0..shared.offers.len()).map_while(start).collect();
+        // What a thread allocates while it starts is not to fall into the first run.
+        started.wait(0, |count| count as usize == workers.len());
         Self { shared, workers }
     }
 
