@@ -8,13 +8,15 @@ use std::collections::HashMap;
 
 use convoke_runtime::kernels::Params;
 use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
     FuncRef, GlobalValue, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value,
 };
+use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use cranelift_module::{FuncId, Linkage, Module, ModuleError};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError, ModuleReloc};
 
 use super::arith::{self, Piece, pieces};
 use super::calls::{Calls, signature};
@@ -29,16 +31,19 @@ const POINTER: i32 = size_of::<usize>() as i32;
 
 /// Emits the functions of one program into a module.
 pub(super) struct Emitter<'m, M: Module> {
+    /// For functions that only call kernels.
+    quick: OwnedTargetIsa,
     context: Context,
     builder: FunctionBuilderContext,
     calls: Calls<'m, M>,
 }
 
 impl<'m, M: Module> Emitter<'m, M> {
-    /// An emitter into `module` of functions that call `kernels`.
-    pub(super) fn new(module: &'m mut M, kernels: &[Kernel]) -> Result<Self, Box<ModuleError>> {
+    /// An emitter into `module` of functions that call `kernels`. Those that do nothing else are compiled for `quick`,
+    /// which differs from the module's own ISA in nothing but how hard Cranelift tries.
+    pub(super) fn new(module: &'m mut M, quick: OwnedTargetIsa, kernels: &[Kernel]) -> Result<Self, Box<ModuleError>> {
         let (context, builder) = (module.make_context(), FunctionBuilderContext::new());
-        Ok(Self { context, builder, calls: Calls::new(module, kernels)? })
+        Ok(Self { quick, context, builder, calls: Calls::new(module, kernels)? })
     }
 
     /// Compiles one function, which [`lir::verify`](crate::lir::verify) has accepted.
@@ -46,7 +51,12 @@ impl<'m, M: Module> Emitter<'m, M> {
         self.build(function);
         let module = &mut *self.calls.module;
         let id = module.declare_function(&function.name, Linkage::Local, &self.context.func.signature)?;
-        module.define_function(id, &mut self.context)?;
+        let isa = if function.registers.is_empty() { &*self.quick } else { module.isa() };
+        self.context.compile(isa, &mut ControlPlane::default()).map_err(ModuleError::from)?;
+        let (code, function) = (self.context.compiled_code().expect("it has just been compiled"), &self.context.func);
+        let relocations = code.buffer.relocs().iter();
+        let relocations: Vec<_> = relocations.map(|each| ModuleReloc::from_mach_reloc(each, function, id)).collect();
+        module.define_function_bytes(id, u64::from(code.buffer.alignment), code.code_buffer(), &relocations)?;
         module.clear_context(&mut self.context);
         Ok(id)
     }
