@@ -143,7 +143,7 @@ fn emit(source: &Source, form: Form) -> Result<String, Box<dyn Error>> {
         Form::Plan => compiler::plan(&graph, &target)?.1.to_string(),
         Form::Lir => program()?.to_string(),
         Form::Clif => jit::clif(&program()?)?,
-        Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())),
+        Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())?),
     })
 }
 

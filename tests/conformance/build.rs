@@ -12,7 +12,8 @@ fn main() {
     println!("cargo::rerun-if-env-changed=CONVOKE_ISA");
     let (mut modules, mut table) = (String::new(), String::new());
     for (index, case) in convoke_conformance_cases::all().iter().enumerate() {
-        let body = rust::emit(&case.program, &RustOptions::default());
+        let body =
+            rust::emit(&case.program, &RustOptions::default()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         writeln!(modules, "mod case_{index} {{ {body} }}").expect("a string takes all");
         writeln!(table, "({:?}, case_{index}::network),", case.name).expect("a string takes all");
     }

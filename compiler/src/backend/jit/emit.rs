@@ -270,7 +270,7 @@ impl<M: Module> Body<'_, '_, M> {
         });
         for (address, place) in args.iter().zip((0..).step_by(POINTER as usize)) {
             let (base, offset) = self.address(address);
-            let value = self.builder.ins().iadd_imm_s(base, i64::from(offset));
+            let value = if offset == 0 { base } else { self.builder.ins().iadd_imm_s(base, i64::from(offset)) };
             self.builder.ins().stack_store(pointer, value, slot, place);
         }
         let callee = *self.callees.entry(kernel.0.name).or_insert_with(|| self.calls.callee(kernel, self.builder.func));

@@ -11,7 +11,7 @@ use convoke_runtime::Isa;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use crate::lir::Program;
+use crate::lir::{Faults, Program, verify};
 
 /// How generated Rust refers to what is around it.
 #[derive(Clone, Debug)]
@@ -29,6 +29,9 @@ impl Default for RustOptions {
 /// Why programs could not become Rust.
 #[derive(Debug, thiserror::Error)]
 pub enum RustError {
+    /// A program has faults.
+    #[error(transparent)]
+    Faults(#[from] Faults),
     /// Nothing would be left for a machine without vectors.
     #[error("Rust source for `{program}`: expected a program for `scalar` to fall back on, found {found}")]
     NoFallback {
@@ -47,22 +50,21 @@ pub enum RustError {
     },
 }
 
-/// `program` as the body of a module that has `pub fn network() -> Network`.
+/// `program`, having verified it, as the body of a module that has `pub fn network() -> Network`.
 ///
-/// The program must have passed the LIR's verifier: that all accesses are in bounds, which it proves, is what makes the
-/// code safe to run.
-#[must_use]
-pub fn emit(program: &Program, options: &RustOptions) -> TokenStream {
+/// # Errors
+/// If the program has faults.
+pub fn emit(program: &Program, options: &RustOptions) -> Result<TokenStream, RustError> {
     let name = format_ident!("{}", program.isa.name());
-    let (module, choice) = (module(program, options), choice(options, &quote!(#name::network())));
-    quote! { #module #choice }
+    let (module, choice) = (module(program, options)?, choice(options, &quote!(#name::network())));
+    Ok(quote! { #module #choice })
 }
 
 /// The same network for several instruction sets, as the body of a module with `pub fn network() -> Network` that
-/// chooses by [`Isa::detect`].
+/// chooses by [`Isa::detect`]. Verifies the programs.
 ///
 /// # Errors
-/// If there is no program for [`Isa::Scalar`], or more than one for one instruction set.
+/// If a program has faults, if there is none for [`Isa::Scalar`], or more than one for one instruction set.
 pub fn emit_all(programs: &[Program], options: &RustOptions) -> Result<TokenStream, RustError> {
     let mut programs: Vec<_> = programs.iter().collect();
     programs.sort_by_key(|program| program.isa);
@@ -76,10 +78,11 @@ pub fn emit_all(programs: &[Program], options: &RustOptions) -> Result<TokenStre
         let found: Vec<_> = programs.iter().map(|program| program.isa.name()).collect();
         return Err(RustError::NoFallback { program: fallback.name.clone(), found: found.join(", ") });
     }
-    let modules = programs.iter().map(|program| {
-        let (condition, module) = (condition(program.isa), module(program, options));
-        quote! { #condition #module }
-    });
+    let mut modules = TokenStream::new();
+    for program in &programs {
+        modules.extend(condition(program.isa));
+        modules.extend(module(program, options)?);
+    }
     let choices = others.iter().rev().map(|program| {
         let (condition, name) = (condition(program.isa), format_ident!("{}", program.isa.name()));
         let variant = tables::isa(program.isa);
@@ -93,7 +96,7 @@ pub fn emit_all(programs: &[Program], options: &RustOptions) -> Result<TokenStre
             scalar::network()
         },
     );
-    Ok(quote! { #(#modules)* #choice })
+    Ok(quote! { #modules #choice })
 }
 
 /// The function that chooses a program.
@@ -119,8 +122,9 @@ pub fn source(tokens: TokenStream) -> String {
     prettyplease::unparse(&syn::parse2(tokens).expect("generated code is a list of items"))
 }
 
-/// The module of one program.
-fn module(program: &Program, options: &RustOptions) -> TokenStream {
+/// The module of one program: its functions rely on what the verifier proves.
+fn module(program: &Program, options: &RustOptions) -> Result<TokenStream, Faults> {
+    verify(program)?;
     let runtime = &options.runtime_path;
     let name = format_ident!("{}", program.isa.name());
     let doc = format!(
@@ -130,7 +134,7 @@ fn module(program: &Program, options: &RustOptions) -> TokenStream {
     );
     let functions = program.functions.iter().map(|code| function::emit(code, program.isa));
     let tables = tables::emit(program);
-    quote! {
+    Ok(quote! {
         #[doc = #doc]
         #[allow(clippy::all, clippy::pedantic, clippy::restriction, non_snake_case, unused)]
         mod #name {
@@ -143,7 +147,7 @@ fn module(program: &Program, options: &RustOptions) -> TokenStream {
             #(#functions)*
             #tables
         }
-    }
+    })
 }
 
 /// The attribute that leaves out code for machines of another architecture.
