@@ -223,10 +223,13 @@ impl Shared {
         let _flush = FlushToZero::enter();
         loop {
             self.offers[index].wait(self.spins, |offer| offer % 2 == 1);
+            let taken = self.offers[index].take();
+            // After taking, not before: this thread may have been woken for a share that the team has taken back
+            // since, and what it takes may be the last offer, behind which there is no job.
             if self.closing.load(Ordering::Relaxed) {
                 return;
             }
-            if !self.offers[index].take() {
+            if !taken {
                 continue;
             }
             // SAFETY: this thread has taken a share of the job, which is not written again before the decrement below.
@@ -273,6 +276,22 @@ mod tests {
             }
         }
         assert_eq!(ThreadPool::new(0).threads() as usize, available_threads());
+    }
+
+    /// The last offer of a pool is no job, even to a thread that wakes up late for the one before.
+    #[test]
+    fn pools_end_while_their_threads_are_waking() {
+        for _ in 0..5000 {
+            let pool = ThreadPool::new(3);
+            let ran = Box::new(AtomicU32::new(0));
+            for _ in 0..3 {
+                pool.run(&|_, _| {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            drop(pool);
+            assert_eq!(ran.into_inner(), 9);
+        }
     }
 
     #[test]
