@@ -83,6 +83,12 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     let (kw, kw_stride) = (p.kw as usize, p.kw_stride as usize);
     for y in 0..p.kh as usize {
         let row = src.wrapping_add(y * p.kh_stride as usize);
+        // Rows that the tiles above have not read yet come from L2 or beyond: ask for what the tile after next will read.
+        if y + PX / S::LANES >= p.kh as usize {
+            for v in 0..MR * PX / S::LANES {
+                s.prefetch(row.wrapping_add(2 * MR * PX + v * S::LANES));
+            }
+        }
         // SAFETY: the places of a row of the window, and their weights.
         unsafe {
             match kw {

@@ -86,6 +86,12 @@ pub(crate) trait Simd: Copy {
     /// `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
 
+    /// Asks for a vector to be brought to L1, where there is an instruction for it. `at` may be any address.
+    #[inline(always)]
+    fn prefetch(self, at: *const f32) {
+        let _ = at;
+    }
+
     /// `a + b`.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
 
