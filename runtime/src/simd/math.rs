@@ -10,8 +10,9 @@
 //! | [tanh](TANH_P) | odd rational minimax approximation of degrees 9 and 8 | 5.3 ULP |
 //! | [erf](ERF_P) | odd rational minimax approximation of degrees 11 and 10 | 5.9 ULP |
 //!
-//! A minimax polynomial minimises the largest relative error (Remez's algorithm); these were fitted in 40 digits
-//! and then rounded. All coefficients of the rational ones are positive: nothing cancels.
+//! Minimax approximations minimise the largest relative error. These were fitted in 40 digits, the polynomial by
+//! Remez's algorithm, the rational ones by iteratively reweighted least squares (Lawson's algorithm), and then rounded.
+//! All coefficients of the rational ones are positive: nothing cancels.
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
