@@ -22,7 +22,7 @@ pub fn ukernels() -> &'static [Ukernel] {
             block::SCALAR,
             unblock::SCALAR,
         ];
-        let tiled = [
+        let tiled: &[&[&[&[Ukernel]]]] = &[
             #[cfg(target_arch = "x86_64")]
             conv::avx512::ROWS,
             #[cfg(target_arch = "x86_64")]
@@ -38,7 +38,7 @@ pub fn ukernels() -> &'static [Ukernel] {
         ];
         let vector =
             [pool::VECTOR, map::VECTOR, binary::VECTOR, affine::VECTOR, fill::VECTOR, block::VECTOR, unblock::VECTOR];
-        let tiled = tiled.into_iter().flatten().copied().flatten().copied().flatten();
+        let tiled = tiled.iter().copied().flatten().copied().flatten().copied().flatten();
         scalar.into_iter().chain(tiled.copied()).chain(vector.into_iter().flatten().copied()).collect()
     });
     &TABLE
