@@ -76,3 +76,23 @@ impl Entry {
         crate::lang::Module::parse(self.source)?.graph(self.network_name)
     }
 }
+
+#[cfg(all(test, feature = "jit"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_texts_are_the_same_networks() {
+        for entry in NETWORKS {
+            assert_eq!(find(entry.name).map(|found| found.network_name), Some(entry.network_name));
+            let graph = entry.graph().unwrap();
+            let network = (entry.network)();
+            assert_eq!((graph.name(), &*network.name), (entry.network_name, entry.network_name));
+            assert_eq!((graph.macs(), graph.trainable_count()), (entry.macs, entry.parameters));
+            let types: Vec<_> =
+                network.parameters.iter().map(|info| (info.name.to_string(), info.shape.to_vec())).collect();
+            let texts: Vec<_> = graph.parameters().into_iter().map(|(name, ty)| (name, ty.shape)).collect();
+            assert_eq!(types, texts, "{}", entry.name);
+        }
+    }
+}
