@@ -1,0 +1,50 @@
+//! `convoke`: looks into networks and what becomes of them. One subcommand, one file.
+
+mod build;
+mod inspect;
+mod plan;
+mod source;
+mod zoo;
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Compiles convolutional networks to CPU code.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+// Each variant's help is its arguments' doc comment.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Zoo(zoo::Arguments),
+    Plan(plan::Arguments),
+    Inspect(inspect::Arguments),
+    Build(build::Arguments),
+}
+
+/// What a subcommand comes to: its output is written, or there is a reason why not.
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let out = &mut io::stdout().lock();
+    let outcome = match Arguments::parse().command {
+        Command::Zoo(arguments) => arguments.run(out),
+        Command::Plan(arguments) => arguments.run(out),
+        Command::Inspect(arguments) => arguments.run(out),
+        Command::Build(arguments) => arguments.run(out),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("convoke: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The network that a command is about, and the machine that it is for.
+
+use std::error::Error;
+use std::path::Path;
+
+use convoke::compiler::lower::Target;
+use convoke::lang::{Errors, Module};
+use convoke::runtime::Isa;
+use convoke::runtime::kernels::ukernels;
+use convoke::{Graph, zoo};
+
+/// A network and the machine that it is for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Source {
+    /// The name of a network of the zoo, or a file with a description.
+    network: String,
+    /// Which network of the file; not needed where there is one.
+    #[arg(long)]
+    name: Option<String>,
+    /// The instruction set: scalar, neon, avx2 or avx512; this machine's unless given.
+    #[arg(long)]
+    isa: Option<Isa>,
+}
+
+impl Source {
+    pub(crate) fn graph(&self) -> Result<Graph, Box<dyn Error>> {
+        if let Some(entry) = zoo::find(&self.network) {
+            return Ok(entry.graph()?);
+        }
+        let path = Path::new(&self.network);
+        if !path.exists() {
+            let message = format!("`{}` is neither a network of the zoo (`convoke zoo`) nor a file", self.network);
+            return Err(message.into());
+        }
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+        let mistakes = |errors: Errors| format!("{file} has mistakes\n{}", errors.render(&file));
+        let module = Module::parse(&text).map_err(mistakes)?;
+        let networks: Vec<_> = module.networks().iter().map(|network| network.name).collect();
+        let name = match (&self.name, networks.as_slice()) {
+            (Some(name), _) => name,
+            (None, [name]) => *name,
+            (None, []) => return Err(format!("{file}: there is no network in this file").into()),
+            (None, names) => return Err(format!("{file}: say which with --name: {}", names.join(", ")).into()),
+        };
+        Ok(module.graph(name).map_err(mistakes)?)
+    }
+
+    pub(crate) fn target(&self) -> Result<Target, Box<dyn Error>> {
+        let host = Target::host();
+        let isa = self.isa.unwrap_or(host.isa);
+        let has_kernels = |isa: Isa| ukernels().iter().any(|row| row.isa == isa);
+        if has_kernels(isa) {
+            return Ok(Target { isa, ..host });
+        }
+        let known: Vec<_> = Isa::ALL.into_iter().filter(|isa| has_kernels(*isa)).map(Isa::name).collect();
+        Err(format!("there are no kernels for {isa} on this architecture, only for {}", known.join(", ")).into())
+    }
+}
