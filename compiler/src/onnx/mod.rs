@@ -1,0 +1,3 @@
+//! ONNX, the exchange format of networks: its [messages](proto).
+
+pub mod proto;
