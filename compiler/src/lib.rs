@@ -10,6 +10,7 @@
 
 pub mod backend;
 mod compile;
+pub mod cost;
 pub mod graph;
 pub mod lang;
 pub mod lir;

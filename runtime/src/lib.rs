@@ -27,6 +27,7 @@ pub mod activation;
 pub mod isa;
 pub mod kernels;
 pub mod lanes;
+pub mod machine;
 pub mod network;
 pub mod parameters;
 pub mod simd;

@@ -297,8 +297,12 @@ impl Graph {
     /// statistics, as PyTorch counts.
     #[must_use]
     pub fn trainable_count(&self) -> u64 {
-        let statistics = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
-        self.parameters().iter().filter(|(name, _)| !statistics(name)).map(|(_, ty)| ty.elements() as u64).sum()
+        self.parameters().iter().filter(|(name, _)| Self::is_trained(name)).map(|(_, ty)| ty.elements() as u64).sum()
+    }
+
+    /// Whether the parameter of this name is trained: BatchNorm's running statistics are not.
+    pub(crate) fn is_trained(name: &str) -> bool {
+        !name.ends_with(".running_mean") && !name.ends_with(".running_var")
     }
 
     /// Multiply-accumulates of one run (1 MAC = 2 FLOP).
