@@ -11,6 +11,7 @@
 pub mod backend;
 mod compile;
 pub mod cost;
+pub mod factorize;
 pub mod graph;
 pub mod lang;
 pub mod lir;

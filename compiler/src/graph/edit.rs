@@ -169,8 +169,11 @@ impl<'g> Editor<'g> {
         self.graph.graph[node.0].origin = names;
     }
 
-    /// Gives `node` another name, made unique.
+    /// Gives `node` another name, made unique; nothing changes where that is its name.
     pub fn rename(&mut self, node: NodeId, name: &str) {
+        if self.graph.node(node).name == name {
+            return;
+        }
         let name = self.unique(name.to_owned());
         let old = std::mem::replace(&mut self.graph.graph[node.0].name, name.clone());
         self.graph.names.remove(&old);
@@ -282,6 +285,10 @@ mod tests {
             .collect();
         assert_eq!(names, ["a_2", "a_3", "x_2"]);
         assert_eq!(graph.find("a_3").map(|id| &graph.node(id).name), Some(&"a_3".to_owned()));
+        let mut edit = graph.edit();
+        edit.rename(x, "x");
+        edit.rename(x, "a");
+        assert_eq!((&*graph.node(x).name, graph.find("x"), graph.find("a_4")), ("a_4", None, Some(x)));
     }
 
     #[test]
