@@ -59,7 +59,7 @@ fn logits_are_pytorchs() {
 
 /// A network of zeros, for which all classes are alike.
 fn zeros() -> Classifier {
-    let zeros = |ValueInfo { name, shape }: &ValueInfo| (name.to_string(), Tensor::zeros(shape));
+    let zeros = |ValueInfo { name, shape, .. }: &ValueInfo| (name.to_string(), Tensor::zeros(shape));
     let network = EfficientNetLite0::network();
     let parameters = Parameters::from_tensors(network.parameters.iter().map(zeros));
     Classifier::new(Backend::Rust, &parameters).unwrap()

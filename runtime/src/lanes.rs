@@ -52,6 +52,13 @@ pub unsafe fn call<P, const N: usize>(kernel: Entry, params: &P, args: [*mut f32
     unsafe { kernel(args.as_ptr(), std::ptr::from_ref(params).cast()) }
 }
 
+/// The row that a number chooses among `count`: rounded toward zero, clamped to those there are, NaN as 0.
+#[inline(always)]
+#[must_use]
+pub fn row([x]: [f32; 1], count: u32) -> isize {
+    (x as i64).clamp(0, i64::from(count) - 1) as isize
+}
+
 /// One lane in every lane.
 #[inline(always)]
 #[must_use]

@@ -35,11 +35,11 @@ pub mod weights;
 
 pub use activation::Activation;
 pub use aligned::{ALIGNMENT, AlignedVec};
-pub use element::Element;
+pub use element::{DType, Element, MAX_WHOLE};
 pub use ftz::FlushToZero;
 pub use isa::Isa;
 pub use model::{LoadError, Model, RunError, StepTime};
 pub use network::Network;
 pub use parameters::Parameters;
-pub use tensor::{ShapeError, Tensor, TensorView};
+pub use tensor::{RangeError, ShapeError, Tensor, TensorView};
 pub use threads::{ThreadPool, available_threads};

@@ -9,7 +9,9 @@ use crate::network::{Arg, MAX_STEP_ARGS, NetworkParts, Space, StepFn};
 use crate::parameters::{FileError, FormatError, ParameterErrors};
 use crate::tensor::count;
 use crate::weights::{Evaluator, WeightError};
-use crate::{AlignedVec, FlushToZero, Isa, Network, Parameters, Tensor, TensorView, ThreadPool, available_threads};
+use crate::{
+    AlignedVec, DType, FlushToZero, Isa, Network, Parameters, Tensor, TensorView, ThreadPool, available_threads,
+};
 
 /// A network with its weights, ready to run: prepared weights, one arena, the outputs, and the threads.
 ///
@@ -116,8 +118,11 @@ impl Model {
 
     /// Computes the outputs for these inputs, in the order of [`NetworkParts::inputs`]; they hold until the next run.
     ///
+    /// Integers and truth values come and go as float32 of the same value: [`Tensor::to_f32`] and [`Tensor::to_i64`]
+    /// or [`Tensor::to_bool`] convert what [`ValueInfo::dtype`](crate::network::ValueInfo::dtype) says is one.
+    ///
     /// # Errors
-    /// [`RunError`] where the inputs are not those of the network.
+    /// [`RunError`] where the inputs are not those of the network, or an integer is none that float32 holds.
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<&[Tensor], RunError> {
         self.bind(inputs)?;
         self.execute(|_| {});
@@ -158,6 +163,10 @@ impl Model {
             if *info.shape != *input.shape() {
                 let (expected, found) = (info.shape.to_vec(), input.shape().to_vec());
                 return Err(RunError::Shape { input: info.name.clone().into_owned(), expected, found });
+            }
+            if let Some(index) = input.data().iter().position(|&element| !info.dtype.holds(element)) {
+                let (dtype, found) = (info.dtype, input.data()[index]);
+                return Err(RunError::Element { input: info.name.clone().into_owned(), index, dtype, found });
             }
         }
         for patch in &self.patches {
@@ -364,7 +373,7 @@ pub enum LoadError {
 }
 
 /// Inputs that are not those of the network.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// Another number of inputs.
@@ -384,5 +393,17 @@ pub enum RunError {
         expected: Vec<usize>,
         /// The shape of what was given.
         found: Vec<usize>,
+    },
+    /// An input holds a number that its type does not have, or not within 2²⁴.
+    #[error("input `{input}` expects elements of {dtype}, element {index} is {found}")]
+    Element {
+        /// The input's name.
+        input: String,
+        /// The first such element, row-major.
+        index: usize,
+        /// The input's type.
+        dtype: DType,
+        /// The element.
+        found: f32,
     },
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::Isa;
 use crate::weights::WeightOp;
+use crate::{DType, Isa};
 
 /// A compiled network without its weights: [`NetworkParts`] whose functions are known to keep to their buffers.
 ///
@@ -78,13 +78,22 @@ pub struct NetworkParts {
     pub steps: Cow<'static, [Step]>,
 }
 
-/// Name and shape of an input, output or parameter (all float32).
+/// Name and type of an input, output or parameter; parameters are float32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueInfo {
     /// Its name.
     pub name: Cow<'static, str>,
+    /// The type of its elements, as the caller sees them.
+    pub dtype: DType,
     /// Its shape.
     pub shape: Cow<'static, [usize]>,
+}
+
+impl ValueInfo {
+    /// A float32 value.
+    pub fn f32(name: impl Into<Cow<'static, str>>, shape: impl Into<Cow<'static, [usize]>>) -> Self {
+        Self { name: name.into(), dtype: DType::F32, shape: shape.into() }
+    }
 }
 
 /// One buffer of prepared weights.

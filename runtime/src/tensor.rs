@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ALIGNMENT, AlignedVec, Element};
+use crate::{ALIGNMENT, AlignedVec, Element, MAX_WHOLE};
 
 /// A dense tensor, row-major, beginning on a boundary of 64 bytes.
 ///
@@ -86,6 +86,14 @@ impl<T: Element> Tensor<T> {
         Ok(self)
     }
 
+    fn map<U: Element>(&self, f: impl Fn(T) -> U) -> Tensor<U> {
+        let mut result = Tensor::zeros(&self.shape);
+        for (to, &from) in result.data_mut().iter_mut().zip(self.data()) {
+            *to = f(from);
+        }
+        result
+    }
+
     /// Shape and elements.
     pub(crate) fn into_parts(self) -> (Vec<usize>, AlignedVec<T>) {
         (self.shape, self.data)
@@ -97,7 +105,40 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+impl Tensor<i64> {
+    /// The same numbers as float32, as [`Model::run`](crate::Model::run) takes integers.
+    ///
+    /// # Errors
+    /// The first number beyond [`MAX_WHOLE`], of which float32 may have none.
+    pub fn to_f32(&self) -> Result<Tensor, RangeError> {
+        match self.data.iter().position(|element| element.unsigned_abs() > MAX_WHOLE.unsigned_abs()) {
+            Some(index) => Err(RangeError { index, found: self.data[index] }),
+            None => Ok(self.map(|element| element as f32)),
+        }
+    }
+}
+
+impl Tensor<bool> {
+    /// 1 for true and 0 for false, as [`Model::run`](crate::Model::run) takes truth values.
+    #[must_use]
+    pub fn to_f32(&self) -> Tensor {
+        self.map(|element| f32::from(u8::from(element)))
+    }
+}
+
 impl Tensor {
+    /// The integers, rounded toward zero; beyond 64 bits the nearest, and 0 for NaN.
+    #[must_use]
+    pub fn to_i64(&self) -> Tensor<i64> {
+        self.map(|element| element as i64)
+    }
+
+    /// Which elements are not 0.
+    #[must_use]
+    pub fn to_bool(&self) -> Tensor<bool> {
+        self.map(|element| element != 0.0)
+    }
+
     /// The index of the largest element, of several the first; `None` where there is none but NaN.
     #[must_use]
     pub fn argmax(&self) -> Option<usize> {
@@ -175,6 +216,16 @@ impl<'a> TensorView<'a> {
     }
 }
 
+/// An integer that float32 may not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("element {index} is {found}, expected at most {MAX_WHOLE} in magnitude: the integers of a run are float32")]
+pub struct RangeError {
+    /// The element, row-major.
+    pub index: usize,
+    /// Its value.
+    pub found: i64,
+}
+
 /// A shape that does not fit the elements.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -244,6 +295,21 @@ mod tests {
             assert!(Tensor::<f32>::from_slice(shape, &[]).is_err());
         }
         assert_eq!(Tensor::<f32>::from_slice(&[half, half, 0], &[]).unwrap().data(), [0.0_f32; 0]);
+    }
+
+    #[test]
+    fn other_types_come_and_go_as_float32() {
+        let whole = Tensor::from_slice(&[3], &[-MAX_WHOLE, 0, MAX_WHOLE]).unwrap();
+        assert_eq!(whole.to_f32().unwrap().to_i64(), whole);
+        let error = Tensor::from_slice(&[2], &[0, MAX_WHOLE + 1]).unwrap().to_f32().unwrap_err();
+        assert_eq!(error, RangeError { index: 1, found: MAX_WHOLE + 1 });
+        assert_eq!(
+            Tensor::from_slice(&[4], &[1.9, -1.9, f32::NAN, f32::INFINITY]).unwrap().to_i64().data(),
+            [1, -1, 0, i64::MAX]
+        );
+        let truth = Tensor::from_slice(&[2], &[true, false]).unwrap();
+        assert_eq!(truth.to_f32().data(), [1.0, 0.0]);
+        assert_eq!(truth.to_f32().to_bool(), truth);
     }
 
     #[test]

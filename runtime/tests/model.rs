@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use convoke_runtime::network::{NetworkParts, Space, ValueInfo, WeightBuffer};
 use convoke_runtime::weights::WeightOp;
-use convoke_runtime::{Isa, LoadError, Model, Network, Parameters, RunError, Tensor};
+use convoke_runtime::{DType, Isa, LoadError, Model, Network, Parameters, RunError, Tensor};
 
 fn assert_outputs(outputs: &[Tensor], input: f32) {
     let (y, total) = toy::expected(input);
@@ -77,6 +77,28 @@ fn refuses_other_inputs() {
 }
 
 #[test]
+fn refuses_elements_that_the_type_does_not_have() {
+    let mut parts = toy::parts(1);
+    let run = |parts: &NetworkParts, element: f32| {
+        // SAFETY: as `toy::network`; the type of an input says nothing about memory.
+        let network = unsafe { Network::new(parts.clone()) };
+        let mut input = toy::input(1.0);
+        input.data_mut()[3] = element;
+        Model::new(network, &toy::parameters()).unwrap().run(&[&input]).err().map(|error| error.to_string())
+    };
+    let refused =
+        |dtype: &str, found: &str| Some(format!("input `x` expects elements of {dtype}, element 3 is {found}"));
+    parts.inputs.to_mut()[0].dtype = DType::I64;
+    assert_eq!(run(&parts, -16_777_216.0), None);
+    assert_eq!(run(&parts, 0.5), refused("i64", "0.5"));
+    assert_eq!(run(&parts, 16_777_218.0), refused("i64", "16777218"));
+    assert_eq!(run(&parts, f32::NAN), refused("i64", "NaN"));
+    parts.inputs.to_mut()[0].dtype = DType::Bool;
+    assert_eq!(run(&parts, 0.0), None);
+    assert_eq!(run(&parts, 2.0), refused("bool", "2"));
+}
+
+#[test]
 fn refuses_other_parameters() {
     let tensors = [("fc.scale".to_owned(), Tensor::zeros(&[1])), ("fc.bais".to_owned(), Tensor::zeros(&[64]))];
     let error = Model::new(toy::network(1), &Parameters::from_tensors(tensors)).unwrap_err();
@@ -128,7 +150,7 @@ fn refuses_inconsistent_networks() {
     });
     assert_eq!(error, format!("network `toy`, weight buffer 0: add does not take 1 operands {FAULT}"));
     let error = load_error(|parts| {
-        parts.outputs = vec![ValueInfo { name: "y".into(), shape: vec![usize::MAX, 2].into() }].into();
+        parts.outputs = vec![ValueInfo::f32("y", vec![usize::MAX, 2])].into();
     });
     assert!(error.contains("`y` of shape [18446744073709551615, 2] exceeds the address space"), "{error}");
 }

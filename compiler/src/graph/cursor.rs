@@ -201,7 +201,7 @@ impl<'t> Cursor<'t> {
 
     /// A type: `f32[1, 3, 224, 224]`.
     pub(super) fn tensor_type(&mut self) -> Result<TensorType, ParseError> {
-        let types = [DType::F32, DType::I64, DType::Bool];
+        let types = DType::ALL;
         let dtype = types.into_iter().find(|dtype| self.eat(dtype.name()));
         let dtype = dtype.ok_or_else(|| self.fail("a type such as `f32[1, 3, 224, 224]`"))?;
         let start = self.clone();

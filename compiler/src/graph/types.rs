@@ -2,44 +2,7 @@
 
 use std::fmt;
 
-/// The type of a tensor's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DType {
-    /// IEEE 754 binary32.
-    F32,
-    /// Signed 64-bit integers: indices and shapes.
-    I64,
-    /// Truth values.
-    Bool,
-}
-
-impl DType {
-    /// The name in graphs and in `cnn!`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::I64 => "i64",
-            Self::Bool => "bool",
-        }
-    }
-
-    /// The bytes of one element.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::I64 => 8,
-            Self::Bool => 1,
-        }
-    }
-}
-
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use convoke_runtime::DType;
 
 /// Element type and shape of a tensor; prints as `f32[1, 3, 224, 224]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use convoke_runtime::weights::{WeightError, WeightOp};
 
-use super::TensorType;
 use super::cursor::MAX_DEPTH;
+use super::{DType, TensorType};
 
 /// A tensor known before the network runs. Passes that change weights (folding, packing, factorising) wrap
 /// expressions; the runtime evaluates them once, when parameters are loaded.
@@ -48,6 +48,12 @@ impl WeightExpr {
     #[must_use]
     pub fn literal(shape: impl Into<Vec<usize>>, values: impl Into<Arc<[f32]>>) -> Self {
         Self::Literal { ty: TensorType::f32(shape), values: values.into() }
+    }
+
+    /// A constant of any type; its values, as float32, are as [`literal`](Self::literal) takes them.
+    #[must_use]
+    pub fn constant(ty: TensorType, values: impl Into<Arc<[f32]>>) -> Self {
+        Self::Literal { ty, values: values.into() }
     }
 
     /// A constant with one value everywhere.
@@ -151,5 +157,6 @@ impl WeightExpr {
 /// Those of [`WeightOp::result_shape`].
 pub(super) fn result_type(op: &WeightOp, operands: &[Arc<WeightExpr>]) -> Result<TensorType, WeightError> {
     let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.ty().shape.as_slice()).collect();
-    op.result_shape(&shapes).map(TensorType::f32)
+    let dtype = operands.first().map_or(DType::F32, |operand| operand.ty().dtype);
+    op.result_shape(&shapes).map(|shape| TensorType { dtype, shape })
 }

@@ -8,7 +8,7 @@ use convoke_runtime::weights::WeightOp;
 
 use super::cursor::{Cursor, MAX_DEPTH};
 use super::print::Commas;
-use super::{ParseError, WeightExpr};
+use super::{DType, ParseError, TensorType, WeightExpr};
 
 /// Prints an expression.
 pub(super) struct Expression<'a>(pub(super) &'a WeightExpr);
@@ -17,10 +17,17 @@ impl fmt::Display for Expression<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             WeightExpr::Parameter { name, ty } => write!(f, "param({name:?}: {ty})"),
-            WeightExpr::Literal { ty, values } => match &**values {
-                [value] => write!(f, "literal({:?}, {value:?})", ty.shape),
-                values => write!(f, "literal({:?}, {values:?})", ty.shape),
-            },
+            WeightExpr::Literal { ty, values } => {
+                f.write_str("literal(")?;
+                match ty.dtype {
+                    DType::F32 => write!(f, "{:?}, ", ty.shape)?,
+                    DType::I64 | DType::Bool => write!(f, "{ty}, ")?,
+                }
+                match &**values {
+                    [value] => write!(f, "{value:?})"),
+                    values => write!(f, "{values:?})"),
+                }
+            }
             WeightExpr::Apply { op, operands, .. } => {
                 let operands = Commas(operands.iter().map(|operand| Expression(operand)));
                 match op {
@@ -70,10 +77,14 @@ fn expression_at(cursor: &mut Cursor<'_>, depth: usize) -> Result<WeightExpr, Pa
             WeightExpr::parameter(name, cursor.tensor_type()?)
         }
         "literal" => {
-            let shape = cursor.list(Cursor::integer)?;
+            let ty = if cursor.next_is('[') {
+                TensorType::f32(cursor.list(Cursor::integer)?)
+            } else {
+                cursor.tensor_type()?
+            };
             cursor.expect(",")?;
             let values = if cursor.next_is('[') { cursor.list(Cursor::float)? } else { vec![cursor.float()?] };
-            WeightExpr::literal(shape, values)
+            WeightExpr::constant(ty, values)
         }
         _ => {
             let (op, operands) = operation(name, &start, cursor, depth + 1)?;

@@ -31,7 +31,7 @@
 
 use convoke_runtime::kernels::{Params, Ukernel};
 
-use super::{Address, Affine, Binary, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Reg, Stmt, Unary};
+use super::{Address, Affine, Binary, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Reg, Row, Stmt, Unary};
 
 /// Builds a [`Function`], statement after statement. It checks nothing: that is what [`verify`](super::verify) is for.
 #[derive(Debug)]
@@ -45,7 +45,15 @@ impl ParamId {
     /// An element of the parameter.
     #[must_use]
     pub fn at(self, index: impl Into<Affine>) -> Address {
-        Address { param: self, index: index.into() }
+        Address { param: self, index: index.into(), row: None }
+    }
+}
+
+impl Address {
+    /// The same element of a row that `index` chooses among `count`, each `stride` elements after the one before.
+    #[must_use]
+    pub fn row(self, index: Reg, count: u32, stride: i64) -> Self {
+        Self { row: Some(Row { index, count, stride }), ..self }
     }
 }
 

@@ -5,7 +5,9 @@
 //!
 //! # Meaning
 //!
-//! - Elements are float32. Arithmetic is IEEE 754 with round to nearest even; denormals are flushed to zero, on input
+//! - Elements are float32. Those of `i64` and `bool` tensors are, too: whole numbers up to 2²⁴, which float32 holds
+//!   exactly, and 1 or 0. So integers and truth values need no arithmetic, register or kernel of their own; a model
+//!   converts and checks its inputs and outputs, and what rounds or wraps says so by its operations. Arithmetic is IEEE 754 with round to nearest even; denormals are flushed to zero, on input
 //!   and on output ("flush-to-zero"); any NaN equals any other. What only moves elements or changes their sign (copy,
 //!   load, store, splat, the results of select, neg, abs) flushes denormals or does not: a denormal equals the zero of
 //!   its sign.
@@ -178,6 +180,23 @@ pub struct Address {
     pub param: ParamId,
     /// The element.
     pub index: Affine,
+    /// One of the rows that begin there, if the element is found at run time.
+    pub row: Option<Row>,
+}
+
+/// A choice made at run time: `stride · r` elements further, where `r` is the register's value, rounded toward zero
+/// and clamped to `0 ..= count − 1`; NaN counts as 0.
+///
+/// For the verifier, an access to one row is an access to any, and a store may or may not write it: all must have been
+/// written before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// A register of one lane.
+    pub index: Reg,
+    /// The number of rows; at least 1.
+    pub count: u32,
+    /// Elements from one row to the next.
+    pub stride: i64,
 }
 
 /// A statement. Matched exhaustively everywhere: a new form does not compile until every backend handles it.

@@ -33,7 +33,9 @@ use convoke_runtime::kernels::Field;
 use convoke_runtime::network::ValueInfo;
 use convoke_runtime::weights::WeightOp;
 
-use super::{Address, Affine, Arg, Binary, Buffer, Compare, Expr, Function, Place, Program, Reg, Step, Stmt, Unary};
+use super::{
+    Address, Affine, Arg, Binary, Buffer, Compare, Expr, Function, Place, Program, Reg, Row, Step, Stmt, Unary,
+};
 
 /// Whether `name` prints without quotes: a letter or `_`, then letters, digits, `_` and `.`.
 fn is_word(name: &str) -> bool {
@@ -87,8 +89,8 @@ impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "program {} : {}", Name(&self.name), self.isa)?;
         for (kind, values) in [("input", &self.inputs), ("output", &self.outputs), ("parameter", &self.parameters)] {
-            for ValueInfo { name, shape } in values {
-                writeln!(f, "{kind} {} : f32[{}]", Name(name), List(shape))?;
+            for ValueInfo { name, dtype, shape } in values {
+                writeln!(f, "{kind} {} : {dtype}[{}]", Name(name), List(shape))?;
             }
         }
         writeln!(f, "arena {}\nweights {}\n", self.arena_len, self.weights_len)?;
@@ -299,11 +301,15 @@ struct Operand<'a> {
 
 impl Display for Operand<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Address { param, index } = self.address;
+        let Address { param, index, row } = self.address;
         match self.function.params.get(param.0 as usize) {
-            Some(param) => write!(f, "{}[{index}]", Name(&param.name)),
-            None => write!(f, "?{}[{index}]", param.0),
+            Some(param) => write!(f, "{}[{index}", Name(&param.name))?,
+            None => write!(f, "?{}[{index}", param.0)?,
         }
+        if let Some(Row { index, count, stride }) = row {
+            write!(f, "; {index} of {count} by {stride}")?;
+        }
+        f.write_char(']')
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::algorithm::Site;
 use super::{Layout, LowerError, NodePlan, Target};
+use crate::Graph;
 use crate::graph::{NodeId, NodeKind, Value};
-use crate::{DType, Graph};
 
 /// The algorithm of each operator node, and the layout in which each tensor is produced.
 pub(super) struct Choices {
@@ -20,9 +20,6 @@ pub(super) fn choose(graph: &Graph, target: &Target) -> Result<Choices, LowerErr
     let mut choices = Choices { nodes: HashMap::new(), layouts: HashMap::new() };
     for id in graph.order() {
         let node = graph.node(id);
-        if let Some(ty) = node.types.iter().find(|ty| ty.dtype != DType::F32) {
-            return Err(LowerError::Unsupported { name: node.name.clone(), ty: ty.clone() });
-        }
         let op = match &node.kind {
             NodeKind::Weight(_) => continue,
             NodeKind::Input => {

@@ -47,19 +47,19 @@ impl View {
         let s = &self.storage;
         let index =
             n.into() * s.image() + c.into() * s.plane() + y.into() * s.pitch() + x.into() * s.block + s.origin();
-        Address { param: self.param, index }
+        self.param.at(index)
     }
 
     /// The address of the first pixel of a plane, planes counted through all images.
     #[must_use]
     pub fn plane(&self, plane: &Affine) -> Address {
-        Address { param: self.param, index: plane * self.storage.plane() + self.storage.origin() }
+        self.param.at(plane * self.storage.plane() + self.storage.origin())
     }
 
     /// The address of an element, counted from the first of the storage, halo included.
     #[must_use]
     pub fn element(&self, index: impl Into<Affine>) -> Address {
-        Address { param: self.param, index: index.into() }
+        self.param.at(index)
     }
 }
 

@@ -30,14 +30,6 @@ pub enum LowerError {
         /// Its type.
         ty: TensorType,
     },
-    /// A tensor is of a type that cannot be lowered yet.
-    #[error("lowering: `{name}` is of type {ty}; only f32 is supported")]
-    Unsupported {
-        /// The tensor.
-        name: String,
-        /// Its type.
-        ty: TensorType,
-    },
     /// The kernel table lacks a row.
     #[error("lowering: no kernel for {what} on {isa} (a bug of Convoke)")]
     NoKernel {

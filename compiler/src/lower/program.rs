@@ -14,7 +14,11 @@ use crate::{Graph, TensorType};
 /// # Errors
 /// If the kernel table lacks a row that the plan counts on.
 pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) -> Result<Program, LowerError> {
-    let info = |name: &str, shape: &[usize]| ValueInfo { name: name.to_owned().into(), shape: shape.to_vec().into() };
+    let info = |name: &str, ty: &TensorType| ValueInfo {
+        name: name.to_owned().into(),
+        dtype: ty.dtype,
+        shape: ty.shape.clone().into(),
+    };
     let buffers = Buffers::new(parameters.iter().map(|(name, _)| name.clone()));
     let mut writer = Writer { graph, plan, buffers, slots: vec![None; plan.slots.len()] };
     let (mut functions, mut steps) = (Vec::new(), Vec::new());
@@ -26,9 +30,9 @@ pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) 
     Ok(lir::share_functions(Program {
         name: plan.name.clone(),
         isa: plan.target.isa,
-        inputs: graph.inputs().iter().map(|&id| info(&graph.node(id).name, &graph.node(id).types[0].shape)).collect(),
-        outputs: graph.outputs().iter().map(|(name, value)| info(name, &graph.type_of(*value).shape)).collect(),
-        parameters: parameters.iter().map(|(name, ty)| info(name, &ty.shape)).collect(),
+        inputs: graph.inputs().iter().map(|&id| info(&graph.node(id).name, &graph.node(id).types[0])).collect(),
+        outputs: graph.outputs().iter().map(|(name, value)| info(name, graph.type_of(*value))).collect(),
+        parameters: parameters.iter().map(|(name, ty)| info(name, ty)).collect(),
         arena_len: plan.arena_len,
         weights_len: writer.buffers.weights_len,
         buffers: writer.buffers.list,

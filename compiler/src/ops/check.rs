@@ -5,6 +5,12 @@ use crate::{DType, TensorType};
 
 /// The operands are as many as they are named, of float32, and neither empty nor beyond all memory.
 pub(super) fn operands(found: &[&TensorType], names: &[&str]) -> Result<(), TypeError> {
+    any_operands(found, names)?;
+    (0..found.len()).try_for_each(|operand| dtype(found, operand, &[DType::F32]))
+}
+
+/// The operands are as many as they are named, and neither empty nor beyond all memory.
+pub(super) fn any_operands(found: &[&TensorType], names: &[&str]) -> Result<(), TypeError> {
     if found.len() != names.len() {
         let expected = match names.len() {
             1 => "1 operand".to_owned(),
@@ -15,17 +21,36 @@ pub(super) fn operands(found: &[&TensorType], names: &[&str]) -> Result<(), Type
     found.iter().enumerate().try_for_each(|(i, ty)| tensor(ty).map_err(|error| TypeError { operand: Some(i), ..error }))
 }
 
-/// A result of this shape, if it is neither empty nor beyond all memory.
+/// The elements of an operand are of one of these types.
+pub(super) fn dtype(operands: &[&TensorType], operand: usize, expected: &[DType]) -> Result<(), TypeError> {
+    let found = operands[operand].dtype;
+    if expected.contains(&found) {
+        return Ok(());
+    }
+    let expected = expected.iter().map(|dtype| dtype.name()).collect::<Vec<_>>().join(" or ");
+    Err(TypeError::operand(operand, format!("elements of type {expected}"), found))
+}
+
+/// All operands have elements of the first one's type; that type.
+pub(super) fn one_dtype(operands: &[&TensorType]) -> Result<DType, TypeError> {
+    let first = operands[0].dtype;
+    (1..operands.len()).try_for_each(|operand| dtype(operands, operand, &[first]))?;
+    Ok(first)
+}
+
+/// A float32 result of this shape, if it is neither empty nor beyond all memory.
 pub(super) fn result(shape: impl Into<Vec<usize>>) -> Result<Vec<TensorType>, TypeError> {
-    let ty = TensorType::f32(shape);
+    result_of(DType::F32, shape)
+}
+
+/// A result of this type, if it is neither empty nor beyond all memory.
+pub(super) fn result_of(dtype: DType, shape: impl Into<Vec<usize>>) -> Result<Vec<TensorType>, TypeError> {
+    let ty = TensorType { dtype, shape: shape.into() };
     tensor(&ty)?;
     Ok(vec![ty])
 }
 
 fn tensor(ty: &TensorType) -> Result<(), TypeError> {
-    if ty.dtype != DType::F32 {
-        return Err(TypeError::whole("elements of type f32", ty.dtype));
-    }
     if ty.shape.contains(&0) {
         return Err(TypeError::whole("dimensions of at least 1", ty));
     }

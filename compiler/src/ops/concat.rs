@@ -32,7 +32,8 @@ impl Operator for Concat {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
         let Some(first) = operands.first() else { return Err(TypeError::whole("at least 1 operand", 0)) };
-        check::operands(operands, &vec!["x"; operands.len()])?;
+        check::any_operands(operands, &vec!["x"; operands.len()])?;
+        let dtype = check::one_dtype(operands)?;
         let axis = check::axis(self.axis, first.rank())?;
         let mut shape = first.shape.clone();
         for (i, operand) in operands.iter().enumerate().skip(1) {
@@ -43,7 +44,7 @@ impl Operator for Concat {
             }
             shape[axis] = shape[axis].saturating_add(operand.shape[axis]);
         }
-        check::result(shape)
+        check::result_of(dtype, shape)
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

@@ -37,12 +37,12 @@ impl Operator for Flatten {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         if self.start_dim >= operands[0].rank() {
             let expected = format!("more than {} dimensions (start_dim)", self.start_dim);
             return Err(TypeError::operand(0, expected, operands[0].rank()));
         }
-        check::result(self.shape(&operands[0].shape))
+        check::result_of(operands[0].dtype, self.shape(&operands[0].shape))
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

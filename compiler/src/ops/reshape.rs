@@ -72,14 +72,14 @@ impl Operator for Reshape {
         let mut arguments = call.arguments(&["shape"])?;
         let shape = arguments.need("shape", &NEW_SHAPE)?;
         arguments.finish()?;
-        check::operands(&call.types(), &["x"])?;
+        check::any_operands(&call.types(), &["x"])?;
         let op = Self::resolve(&call.operands[0].shape, &shape);
         op.map(Construction::from).map_err(|why| arguments.blame("shape", format!("`shape`: {why}")))
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
-        let result = check::result(self.shape.as_slice())?;
+        check::any_operands(operands, &["x"])?;
+        let result = check::result_of(operands[0].dtype, self.shape.as_slice())?;
         let (found, expected) = (operands[0].elements(), result[0].elements());
         if found != expected {
             return Err(TypeError::operand(0, format!("{expected} elements, to reshape to {:?}", self.shape), found));

@@ -118,10 +118,7 @@ mod tests {
     }
 
     fn expected(shapes: &[(&str, &[usize])]) -> Vec<ValueInfo> {
-        let info = |(name, shape): &(&str, &[usize])| ValueInfo {
-            name: (*name).to_owned().into(),
-            shape: shape.to_vec().into(),
-        };
+        let info = |(name, shape): &(&str, &[usize])| ValueInfo::f32((*name).to_owned(), shape.to_vec());
         shapes.iter().map(info).collect()
     }
 

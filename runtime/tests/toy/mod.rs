@@ -59,7 +59,7 @@ pub(crate) fn step(name: &'static str, function: StepFn, threads: u32, args: &[(
 }
 
 fn value(name: &'static str, shape: &'static [usize]) -> ValueInfo {
-    ValueInfo { name: name.into(), shape: shape.into() }
+    ValueInfo::f32(name, shape)
 }
 
 fn parameter(offset: usize, index: u32) -> WeightBuffer {

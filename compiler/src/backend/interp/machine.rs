@@ -68,7 +68,12 @@ impl<'a> Frame<'a> {
     fn element(&self, address: &Address) -> i128 {
         let terms = address.index.terms.iter();
         let terms = terms.map(|&(var, stride)| i128::from(stride) * i128::from(self.loops[var.0 as usize]));
-        i128::from(address.index.base) + terms.sum::<i128>()
+        let row = address.row.map_or(0, |row| {
+            // Rounds toward zero, and NaN to 0.
+            let index = self.registers[row.index.0 as usize][0] as i64;
+            i128::from(row.stride) * i128::from(index.clamp(0, i64::from(row.count) - 1))
+        });
+        i128::from(address.index.base) + terms.sum::<i128>() + row
     }
 
     /// Where the elements from an address to the end of its parameter lie; at least `len` of them.

@@ -4,7 +4,7 @@
 //! [`exec`](super::exec).
 
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4};
+use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4, I64};
 use cranelift_codegen::ir::{ConstantData, Endianness, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 
@@ -81,6 +81,15 @@ pub(super) fn select(
         Compare::Le => FloatCC::LessThanOrEqual,
     };
     choose(to, condition, operands, then, otherwise)
+}
+
+/// `stride · index`, the index rounded toward zero and clamped to `0 ..= count − 1`; NaN counts as 0.
+pub(super) fn row(to: &mut FunctionBuilder<'_>, index: Value, count: u32, stride: i64) -> Value {
+    let index = to.ins().fcvt_to_sint_sat(I64, index);
+    let [first, last] = [0, i64::from(count) - 1].map(|bound| to.ins().iconst(I64, bound));
+    let index = to.ins().smax(index, first);
+    let index = to.ins().smin(index, last);
+    to.ins().imul_imm_s(index, stride)
 }
 
 /// All lanes of the register with these pieces to one, by halving.

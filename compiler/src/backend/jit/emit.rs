@@ -254,6 +254,11 @@ impl<M: Module> Body<'_, '_, M> {
             let bytes = self.builder.ins().imul_imm_s(self.variables[var.0 as usize], stride * ELEMENT);
             base = self.builder.ins().iadd(base, bytes);
         }
+        if let Some(row) = address.row {
+            let index = self.piece(row.index, 0);
+            let row_bytes = arith::row(&mut self.builder, index, row.count, row.stride * ELEMENT);
+            base = self.builder.ins().iadd(base, row_bytes);
+        }
         let offset = address.index.base * ELEMENT;
         // Room for the other pieces of the widest register.
         match i32::try_from(offset) {

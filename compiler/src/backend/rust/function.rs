@@ -159,8 +159,12 @@ fn address(function: &Function, address: &Address) -> TokenStream {
         let (var, stride) = (variable(var), whole(stride));
         quote!(#stride * #var)
     });
+    let row = address.row.map(|row| {
+        let (index, count, stride) = (register(row.index), Literal::u32_unsuffixed(row.count), whole(row.stride));
+        quote!(#stride * lanes::row(#index, #count))
+    });
     let base = (address.index.base != 0).then(|| whole(address.index.base));
-    let mut sum = base.into_iter().chain(terms).peekable();
+    let mut sum = base.into_iter().chain(terms).chain(row).peekable();
     if sum.peek().is_none() { quote!(#pointer) } else { quote!(#pointer.offset(#(#sum)+*)) }
 }
 

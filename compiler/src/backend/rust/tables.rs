@@ -67,7 +67,8 @@ pub(super) fn float(value: f32) -> TokenStream {
 fn values(list: &[ValueInfo]) -> TokenStream {
     let values = list.iter().map(|value| {
         let (name, shape) = (&*value.name, sizes(&value.shape));
-        quote!(ValueInfo { name: Borrowed(#name), shape: #shape })
+        let dtype = Ident::new(&format!("{:?}", value.dtype), proc_macro2::Span::call_site());
+        quote!(ValueInfo { name: Borrowed(#name), dtype: rt::DType::#dtype, shape: #shape })
     });
     quote!(#(#values),*)
 }

@@ -143,7 +143,7 @@ impl Parser<'_> {
 
     /// `f32[1, 64, _, _]`
     pub(super) fn type_pattern(&mut self) -> Parsed<TypePattern> {
-        const TYPES: [DType; 3] = [DType::F32, DType::I64, DType::Bool];
+        const TYPES: [DType; 3] = DType::ALL;
         let start = self.span();
         let dtype = match self.peek() {
             TokenKind::Ident(word) => TYPES.into_iter().find(|dtype| dtype.name() == word),

@@ -20,7 +20,7 @@ fn table(function: impl Fn(&mut FunctionBuilder, Reg) -> Reg) -> Vec<(f32, f32)>
         let y = function(f, x);
         f.store(dst.at(i * LANES as usize), y);
     });
-    let value = |name: &'static str| vec![ValueInfo { name: name.into(), shape: vec![len].into() }];
+    let value = |name: &'static str| vec![ValueInfo::f32(name, vec![len])];
     let buffer = |name: &str, place| Buffer { name: name.to_owned(), len, place };
     let program = Program {
         name: "table".to_owned(),

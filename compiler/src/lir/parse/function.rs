@@ -7,7 +7,9 @@ use convoke_runtime::kernels::{self, Field, Params};
 use super::lex::Token;
 use super::program::Names;
 use super::{MAX_DEPTH, ParseError, Parser};
-use crate::lir::{Address, Affine, Binary, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Reg, Stmt, Unary};
+use crate::lir::{
+    Address, Affine, Binary, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Reg, Row, Stmt, Unary,
+};
 
 /// What the statements of a function refer to.
 struct Scope {
@@ -202,8 +204,8 @@ fn one_of<T: Copy>(parser: &mut Parser, what: &str, all: &[T], name: fn(T) -> &'
     })
 }
 
-/// `PARAM[64*i0 - 3]`
-fn address(parser: &mut Parser, scope: &Scope) -> Result<Address, ParseError> {
+/// `PARAM[64*i0 - 3]` or `PARAM[64*i0 - 3; %r0 of 8 by 16]`
+fn address(parser: &mut Parser, scope: &mut Scope) -> Result<Address, ParseError> {
     let param = ParamId(scope.params.reference(parser, "a parameter of the function")?);
     parser.expect('[')?;
     let mut index = Affine::default();
@@ -211,15 +213,37 @@ fn address(parser: &mut Parser, scope: &Scope) -> Result<Address, ParseError> {
     loop {
         term(parser, &mut index, negative)?;
         if parser.accept(']') {
-            return Ok(Address { param, index });
+            return Ok(Address { param, index, row: None });
+        }
+        if parser.accept(';') {
+            let row = Some(row(parser, scope)?);
+            parser.expect(']')?;
+            return Ok(Address { param, index, row });
         }
         negative = match parser.peek() {
             Token::Char('+') => false,
             Token::Char('-') => true,
-            _ => return Err(parser.error("`+`, `-` or `]`")),
+            _ => return Err(parser.error("`+`, `-`, `;` or `]`")),
         };
         parser.next();
     }
+}
+
+/// `%r0 of 8 by 16`
+fn row(parser: &mut Parser, scope: &mut Scope) -> Result<Row, ParseError> {
+    let index = read(parser, scope)?;
+    parser.expect_word("of")?;
+    let count = parser.int()?;
+    parser.expect_word("by")?;
+    let negative = parser.accept('-');
+    let at = parser.at;
+    let magnitude: u64 = parser.int()?;
+    Ok(Row { index, count, stride: signed(parser, at, magnitude, negative)? })
+}
+
+fn signed(parser: &Parser, at: usize, magnitude: u64, negative: bool) -> Result<i64, ParseError> {
+    let value = i128::from(magnitude) * if negative { -1 } else { 1 };
+    i64::try_from(value).map_err(|_| parser.error_at(at, "a number of 64 bits", magnitude.to_string()))
 }
 
 /// `64*i0`, `i0` or `64`
@@ -230,19 +254,20 @@ fn term(parser: &mut Parser, index: &mut Affine, negative: bool) -> Result<(), P
     }
     let at = parser.at;
     let magnitude: u64 = parser.int()?;
-    let value = i128::from(magnitude) * if negative { -1 } else { 1 };
-    let out_of_range = |parser: &Parser| parser.error_at(at, "a number of 64 bits", magnitude.to_string());
-    let value = i64::try_from(value).map_err(|_| out_of_range(parser))?;
+    let value = signed(parser, at, magnitude, negative)?;
     if parser.accept('*') {
         index.terms.push((variable(parser)?, value));
     } else {
-        index.base = index.base.checked_add(value).ok_or_else(|| out_of_range(parser))?;
+        index.base = index
+            .base
+            .checked_add(value)
+            .ok_or_else(|| parser.error_at(at, "a number of 64 bits", magnitude.to_string()))?;
     }
     Ok(())
 }
 
 /// `KERNEL(ADDRESS, …) {FIELD = VALUE, …}`
-fn call(parser: &mut Parser, scope: &Scope) -> Result<Stmt, ParseError> {
+fn call(parser: &mut Parser, scope: &mut Scope) -> Result<Stmt, ParseError> {
     let at = parser.at;
     let name = parser.word("the name of a kernel")?;
     let row = kernels::find(&name)

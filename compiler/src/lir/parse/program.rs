@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use convoke_runtime::DType;
 use convoke_runtime::network::ValueInfo;
 use convoke_runtime::weights::WeightOp;
 
@@ -104,9 +105,14 @@ fn item(parser: &mut Parser, program: &mut Program, scope: &mut Scope) -> Result
 fn value(parser: &mut Parser) -> Result<ValueInfo, ParseError> {
     let name = parser.name("a name")?;
     parser.expect(':')?;
-    Ok(ValueInfo { name: Cow::Owned(name), shape: Cow::Owned(shape(parser)?) })
+    let at = parser.at;
+    let word = parser.word("a type such as `f32`")?;
+    let dtype = DType::ALL.into_iter().find(|dtype| dtype.name() == word);
+    let dtype = dtype.ok_or_else(|| parser.error_at(at, "`f32`, `i64` or `bool`", format!("`{word}`")))?;
+    Ok(ValueInfo { name: Cow::Owned(name), dtype, shape: Cow::Owned(parser.list('[', ']', Parser::int)?) })
 }
 
+/// `f32[1, 3]`, of a constant.
 fn shape(parser: &mut Parser) -> Result<Vec<usize>, ParseError> {
     parser.expect_word("f32")?;
     parser.list('[', ']', Parser::int)

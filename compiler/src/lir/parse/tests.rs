@@ -1,16 +1,16 @@
 use std::borrow::Cow;
 
-use convoke_runtime::Isa;
 use convoke_runtime::kernels::{Fill, Map, Params, find};
 use convoke_runtime::network::ValueInfo;
 use convoke_runtime::weights::WeightOp;
 use convoke_runtime::{Activation, activation::ActivationCode};
+use convoke_runtime::{DType, Isa};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::lir::{
     Address, Affine, Arg, Binary, Buffer, BufferId, Compare, Expr, Function, Kernel, LoopVar, Param, ParamId, Place,
-    Program, Reg, Step, Stmt, Unary, verify,
+    Program, Reg, Row, Step, Stmt, Unary, verify,
 };
 
 /// Names of any characters; the index makes them unique.
@@ -29,9 +29,10 @@ fn shape() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn values(count: usize) -> impl Strategy<Value = Vec<ValueInfo>> {
-    (names(count), vec(shape(), count)).prop_map(|(names, shapes)| {
-        let value = |(name, shape)| ValueInfo { name: Cow::Owned(name), shape: Cow::Owned(shape) };
-        names.into_iter().zip(shapes).map(value).collect()
+    let dtype = prop::sample::select(vec![DType::F32, DType::I64, DType::Bool]);
+    (names(count), vec((dtype, shape()), count)).prop_map(|(names, types)| {
+        let value = |(name, (dtype, shape))| ValueInfo { name: Cow::Owned(name), dtype, shape: Cow::Owned(shape) };
+        names.into_iter().zip(types).map(value).collect()
     })
 }
 
@@ -63,8 +64,13 @@ fn place() -> impl Strategy<Value = Place> {
 }
 
 fn address() -> impl Strategy<Value = Address> {
-    (0_u32..2, any::<i64>(), vec(((0_u32..9).prop_map(LoopVar), any::<i64>()), 0..3))
-        .prop_map(|(param, base, terms)| Address { param: ParamId(param), index: Affine { base, terms } })
+    let row = (reg(), any::<u32>(), any::<i64>()).prop_map(|(index, count, stride)| Row { index, count, stride });
+    let terms = vec(((0_u32..9).prop_map(LoopVar), any::<i64>()), 0..3);
+    (0_u32..2, any::<i64>(), terms, proptest::option::of(row)).prop_map(|(param, base, terms, row)| Address {
+        param: ParamId(param),
+        index: Affine { base, terms },
+        row,
+    })
 }
 
 const REGISTERS: u32 = 4;

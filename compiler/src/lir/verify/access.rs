@@ -27,7 +27,7 @@ pub(super) struct Access<'f> {
     pub(super) path: Vec<usize>,
     /// The loops around the statement, outermost first.
     pub(super) nest: Vec<Loop>,
-    /// What is touched beyond the index: dimensions as count and stride, the run of consecutive elements last.
+    /// What may be touched beyond the index: dimensions as count and stride, the run of consecutive elements last.
     pub(super) dims: Vec<(u64, i128)>,
 }
 
@@ -95,7 +95,18 @@ impl<'f> Collector<'f> {
         self.add(stmt, address, 0, write, vec![(u64::from(lanes), 1)]);
     }
 
-    fn add(&mut self, stmt: &'f Stmt, address: &'f Address, operand: usize, write: bool, dims: Vec<(u64, i128)>) {
+    fn add(&mut self, stmt: &'f Stmt, address: &'f Address, operand: usize, write: bool, mut dims: Vec<(u64, i128)>) {
+        if let Some(row) = address.row {
+            dims.insert(0, (u64::from(row.count), i128::from(row.stride)));
+            if write {
+                // What it does not write stays as it is, and must be something.
+                self.push(stmt, address, operand, false, dims.clone());
+            }
+        }
+        self.push(stmt, address, operand, write, dims);
+    }
+
+    fn push(&mut self, stmt: &'f Stmt, address: &'f Address, operand: usize, write: bool, dims: Vec<(u64, i128)>) {
         let (path, nest) = (self.path.clone(), self.nest.clone());
         self.accesses.push(Access { stmt, address, operand, write, path, nest, dims });
     }
@@ -138,9 +149,17 @@ impl Access<'_> {
         self.path.iter().zip(&other.path).take(depth).take_while(|(a, b)| a == b).count()
     }
 
+    /// Whether it writes all of its elements, not only some that are chosen at run time.
+    pub(super) fn writes_all(&self) -> bool {
+        self.write && self.address.row.is_none()
+    }
+
     /// Whether both touch the same elements in the same order wherever their loops stand.
     pub(super) fn same_elements(&self, other: &Self) -> bool {
         let dims = |access: &Self| access.dims.iter().copied().filter(|&(count, _)| count > 1).collect::<Vec<_>>();
+        if self.address.row.is_some() || other.address.row.is_some() {
+            return false;
+        }
         let strides = self.nest.iter().chain(&other.nest).all(|l| self.stride(l.var) == other.stride(l.var));
         self.address.index.base == other.address.index.base && strides && dims(self) == dims(other)
     }

@@ -199,6 +199,9 @@ pub enum FaultKind {
     /// Loops run at least once.
     #[error("the loop never runs")]
     EmptyLoop,
+    /// A row is chosen among none.
+    #[error("a row is chosen among none")]
+    NoRow,
     /// Parallel loops do not nest.
     #[error("a parallel loop stands in a parallel loop")]
     NestedParallel,

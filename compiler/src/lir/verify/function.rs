@@ -178,6 +178,14 @@ impl<'a> Checker<'a> {
                 self.fault(stmt, FaultKind::VarOutOfScope { var: var.0 });
             }
         }
+        if let Some(row) = address.row {
+            if let Some(found) = self.read(stmt, row.index).filter(|&found| found != 1) {
+                self.fault(stmt, FaultKind::LanesDiffer { register: row.index.0, found, expected: 1 });
+            }
+            if row.count == 0 {
+                self.fault(stmt, FaultKind::NoRow);
+            }
+        }
     }
 
     fn call(&mut self, stmt: &Stmt, Kernel(kernel): Kernel, params: &Params, args: &[Address]) {

@@ -18,7 +18,7 @@ pub(super) struct Summary<'f> {
     pub(super) accesses: Vec<Access<'f>>,
     /// For each parameter, the elements that must have been written before.
     pub(super) needs: Vec<Intervals>,
-    /// For each parameter, the elements that it writes.
+    /// For each parameter, the elements that it writes, whatever it finds at run time.
     pub(super) gives: Vec<Intervals>,
     /// Whether it has a parallel loop.
     pub(super) parallel: bool,
@@ -55,7 +55,7 @@ pub(super) fn summarize<'f>(program: &Program, function: &'f Function, faults: &
             let param = read.address.param.0 as usize;
             needs[param].add(&intervals(read).without(&gives[param]));
         }
-        for write in group.iter().filter(|access| access.write) {
+        for write in group.iter().filter(|access| access.writes_all()) {
             gives[write.address.param.0 as usize].add(&intervals(write));
         }
     }
@@ -65,8 +65,9 @@ pub(super) fn summarize<'f>(program: &Program, function: &'f Function, faults: &
 /// Whether each iteration of some loops around `read` writes what it reads, in statements of this group that stand
 /// before it. Everything in a group stands in one statement of the function's body.
 fn settled_within(read: &Access<'_>, group: &[Access<'_>]) -> bool {
-    let earlier =
-        group.iter().filter(|write| write.write && write.address.param == read.address.param && write.path < read.path);
+    let earlier = group
+        .iter()
+        .filter(|write| write.writes_all() && write.address.param == read.address.param && write.path < read.path);
     (1..=read.nest.len()).rev().any(|depth| {
         let mut here = Intervals::default();
         for write in earlier.clone().filter(|write| write.common_loops(read) == depth) {

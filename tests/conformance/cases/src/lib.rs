@@ -34,7 +34,7 @@ pub fn all() -> Vec<Case> {
 fn program(isa: Isa, function: Function) -> Program {
     let (mut inputs, mut outputs, mut buffers) = (Vec::new(), Vec::new(), Vec::new());
     for param in &function.params {
-        let info = ValueInfo { name: param.name.clone().into(), shape: vec![param.len].into() };
+        let info = ValueInfo::f32(param.name.clone(), vec![param.len]);
         let (list, place) = if param.written {
             (&mut outputs, Place::Output as fn(u16) -> Place)
         } else {

@@ -49,7 +49,8 @@ fn function(shapes: &[Shape]) -> Function {
             Shape::Access { param, write, wide, base, strides } => {
                 let (set, loaded) = if *wide { (Reg(1), Reg(3)) } else { (Reg(0), Reg(2)) };
                 let terms = vars.iter().copied().zip(strides.iter().copied()).collect();
-                let address = Address { param: ParamId(*param), index: Affine { base: base + LEN as i64 / 2, terms } };
+                let address =
+                    Address { param: ParamId(*param), index: Affine { base: base + LEN as i64 / 2, terms }, row: None };
                 if *write {
                     Stmt::Store { to: address, from: set }
                 } else {
