@@ -16,7 +16,6 @@ pub mod graph;
 pub mod lang;
 pub mod lir;
 pub mod lower;
-#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod ops;
 pub mod passes;

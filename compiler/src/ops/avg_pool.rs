@@ -8,12 +8,11 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::FLAG;
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, pool,
-};
+use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The mean under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +89,8 @@ impl Operator for AvgPool {
         })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "AveragePool", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 
     fn cases() -> Vec<Case> {
@@ -102,6 +103,17 @@ impl Operator for AvgPool {
         }
         cases
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let count_include_pad = node.flag("count_include_pad")?;
+    let x = image::operand(node, 0)?;
+    let Window { kernel, stride, padding, dilation, ceil: ceil_mode } = image::pooling(node, &x)?;
+    if dilation != [1, 1] {
+        return Err(Unsupported::new(format!("attribute `dilations` is {dilation:?}, only 1 is supported")));
+    }
+    let y = node.apply(AvgPool { kernel, stride, padding, ceil_mode, count_include_pad }, &[x])?;
+    Ok(vec![image::result(node, y)?])
 }
 
 /// Each plane of a block of channels at once.

@@ -17,6 +17,7 @@ use super::{
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Site, View};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = (x − mean) / √(var + eps) · weight + bias`, then an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,6 +94,8 @@ impl Operator for BatchNorm {
         (!epilogue.residual).then_some(Self { epilogue, ..*self }.into())
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "BatchNormalization", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, PLAIN];
 
     fn cases() -> Vec<Case> {
@@ -124,6 +127,16 @@ impl Operator for BatchNorm {
         }
         cases
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    // The mean and variance of a training batch; `momentum` is for training, too.
+    node.only("training_mode", 0)?;
+    node.only("spatial", 1)?;
+    node.ignore("momentum");
+    let eps = node.float("epsilon")?.unwrap_or(1e-5);
+    let operands = node.operands()?;
+    Ok(vec![node.apply(BatchNorm { eps, ..BatchNorm::default() }, &operands)?])
 }
 
 fn channels(x: &TensorType) -> Result<usize, TypeError> {

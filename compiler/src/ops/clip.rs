@@ -5,6 +5,7 @@ use convoke_runtime::Activation;
 use super::arguments::FLOAT;
 use super::elementwise::Elementwise;
 use super::{Arguments, Attributes, CallError};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = min(max(x, low), high)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +31,8 @@ impl Elementwise for Clip {
         })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Clip", import }];
+
     fn function(&self) -> Activation {
         Activation::Clip { low: self.low, high: self.high }
     }
@@ -37,5 +40,18 @@ impl Elementwise for Clip {
     fn examples() -> Vec<Self> {
         let bounds = [(0.0, 6.0), (-1.0, 1.0), (-0.5, f32::MAX), (f32::MIN, 2.5), (3.0, 1.0)];
         bounds.into_iter().map(|(low, high)| Self { low, high }).collect()
+    }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (low, high) = (bound(node, "min", 1)?, bound(node, "max", 2)?);
+    node.unary(Clip { low: low.unwrap_or(f32::MIN), high: high.unwrap_or(f32::MAX) })
+}
+
+/// A bound is an attribute before opset 11, and an operand since.
+fn bound(node: &mut Node<'_, '_>, name: &str, index: usize) -> Result<Option<f32>, Unsupported> {
+    match node.float(name)? {
+        Some(bound) => Ok(Some(bound)),
+        None => Ok(node.floats_operand(index)?.and_then(|bound| bound.first().copied())),
     }
 }

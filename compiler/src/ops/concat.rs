@@ -11,6 +11,7 @@ use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
 use crate::lower::{Algorithm, Choice, Layout, Need};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// All operands, one after the other along `axis`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ impl Operator for Concat {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Concat", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
 
     fn cases() -> Vec<Case> {
@@ -88,6 +91,19 @@ impl Operator for Concat {
         };
         TABLE.map(case).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let axis = node.int("axis")?.unwrap_or(1);
+    // Lists of sizes may be empty.
+    let mut operands = node.operands()?;
+    if operands.iter().any(|item| !node.ty(item).shape.contains(&0)) {
+        operands.retain(|item| !node.ty(item).shape.contains(&0));
+    }
+    if operands.len() == 1 {
+        return Ok(operands);
+    }
+    Ok(vec![node.apply(Concat { axis }, &operands)?])
 }
 
 /// Channels in whole blocks: planes are copied as they lie.

@@ -20,10 +20,11 @@ use convoke_runtime::Tensor;
 use super::arguments::{EDGES, FLAG, PAIR, SIZE};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op, Operator, ParameterSpec,
-    TypeError, Window, check, weighted,
+    TypeError, Window, check, image, weighted,
 };
 use crate::TensorType;
 use crate::lower::Algorithm;
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// A convolution. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,11 +163,27 @@ impl Operator for Conv {
         Some(Self { epilogue, ..*self }.into())
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Conv", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
         cases::all()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (x, weight) = (image::operand(node, 0)?, image::operand(node, 1)?);
+    let [size, kernel] = [&x, &weight].map(|item| image::size(node, item));
+    let window = image::window(node, kernel, size)?;
+    let groups = node.int("group")?.unwrap_or(1);
+    let groups = usize::try_from(groups).map_err(|_| Unsupported::new(format!("attribute `group` is {groups}")))?;
+    let Window { stride, dilation, padding, .. } = window;
+    let bias = node.optional(2);
+    let conv = Conv { stride, dilation, groups, padding, bias: bias.is_some(), ..Conv::default() };
+    let operands: Vec<_> = [x, weight].into_iter().chain(bias).collect();
+    let y = node.apply(conv, &operands)?;
+    Ok(vec![image::result(node, y)?])
 }
 
 /// `depthwise(kernel, multiplier: 1, stride: 1, padding: 0, dilation: 1, bias: true)`: a group for each input channel,

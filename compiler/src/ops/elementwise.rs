@@ -6,6 +6,7 @@ use super::activations::define;
 use super::{Arguments, Attributes, CallError, Case, Op, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::{Algorithm, elementwise};
+use crate::onnx::Rule;
 
 /// An operator that applies an [`Activation`]; all else of [`Operator`] follows from it.
 pub trait Elementwise: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into<Op> {
@@ -28,6 +29,9 @@ pub trait Elementwise: Sized + 'static + Clone + std::fmt::Debug + PartialEq + I
 
     /// The function.
     fn function(&self) -> Activation;
+
+    /// See [`Operator::ONNX`].
+    const ONNX: &'static [Rule] = &[];
 
     /// Operators to test: one, or where it has attributes, several.
     fn examples() -> Vec<Self>;
@@ -62,6 +66,8 @@ impl<T: Elementwise> Operator for T {
     fn activation(&self) -> Option<Activation> {
         Some(self.function())
     }
+
+    const ONNX: &'static [Rule] = <T as Elementwise>::ONNX;
 
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::map();
 

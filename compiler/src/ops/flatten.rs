@@ -6,10 +6,11 @@ use convoke_runtime::Tensor;
 use convoke_runtime::weights::WeightOp;
 
 use super::arguments::LENGTH;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lower::{self, Algorithm, Choice, Layout, Need};
 use crate::graph::WeightExpr;
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The elements of the operand, with the dimensions from `start_dim` on as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ impl Operator for Flatten {
         WeightExpr::apply(WeightOp::Reshape(shape.into()), operands.to_vec()).ok()
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Flatten", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, lower::alias()];
 
     fn cases() -> Vec<Case> {
@@ -75,6 +78,22 @@ impl Operator for Flatten {
         };
         TABLE.map(case).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let shape = node.shape(0)?;
+    let axis = node.int("axis")?.unwrap_or(1);
+    // Unlike other axes, this one may be the rank.
+    let from_first = if axis < 0 { axis.saturating_add(shape.len() as i64) } else { axis };
+    let Some(axis) = usize::try_from(from_first).ok().filter(|&axis| axis <= shape.len()) else {
+        return Err(Unsupported::new(format!("attribute `axis` is {axis}, for {} dimensions", shape.len())));
+    };
+    let (outer, inner) = shape.split_at(axis);
+    let x = node.operand(0)?;
+    if axis == 1 && shape.len() > 1 {
+        return Ok(vec![node.apply(Flatten { start_dim: 1 }, &[x])?]);
+    }
+    Ok(vec![reshape::to(node, x, &[outer.iter().product(), inner.iter().product()])?])
 }
 
 /// N C 1 1 to N C: blocks of channels stay where they are.

@@ -7,6 +7,7 @@ use convoke_runtime::Activation;
 
 use super::elementwise::Elementwise;
 use super::{Arguments, Attribute, Attributes, CallError, Reader};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = x/2 · (1 + erf(x / √2))`, or an approximation of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ impl Elementwise for Gelu {
         Ok(Self { approximate: arguments.read("approximate", &APPROXIMATION)?.unwrap_or_default() })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Gelu", import }];
+
     fn function(&self) -> Activation {
         match self.approximate {
             Approximation::None => Activation::Gelu,
@@ -58,4 +61,13 @@ impl Elementwise for Gelu {
     fn examples() -> Vec<Self> {
         [Approximation::None, Approximation::Tanh].into_iter().map(|approximate| Self { approximate }).collect()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let approximate = match node.text("approximate")? {
+        None | Some("none") => Approximation::None,
+        Some("tanh") => Approximation::Tanh,
+        Some(other) => return Err(Unsupported::new(format!("attribute `approximate` is {other:?}"))),
+    };
+    node.unary(Gelu { approximate })
 }

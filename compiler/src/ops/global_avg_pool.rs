@@ -5,10 +5,11 @@
 use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
+use crate::onnx::Rule;
 
 /// The mean of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ impl Operator for GlobalAvgPool {
             sum / pixels.len() as f64
         })
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "GlobalAveragePool", import: |node| image::global(node, Self) }];
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

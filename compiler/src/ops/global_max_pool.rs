@@ -5,10 +5,11 @@
 use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, pool};
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
+use crate::onnx::Rule;
 
 /// The maximum of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ impl Operator for GlobalMaxPool {
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
         pool::evaluate_global(operands[0], |pixels| pixels.iter().copied().fold(f32::NEG_INFINITY, f32::max).into())
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "GlobalMaxPool", import: |node| image::global(node, Self) }];
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

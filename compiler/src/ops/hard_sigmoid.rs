@@ -8,6 +8,7 @@ use convoke_runtime::Activation;
 use super::arguments::FLOAT;
 use super::elementwise::Elementwise;
 use super::{Arguments, Attributes, CallError};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = min(max(alpha · x + beta, 0), 1)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +43,8 @@ impl Elementwise for HardSigmoid {
         })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "HardSigmoid", import }];
+
     fn function(&self) -> Activation {
         Activation::HardSigmoid { alpha: self.alpha, beta: self.beta }
     }
@@ -49,4 +52,9 @@ impl Elementwise for HardSigmoid {
     fn examples() -> Vec<Self> {
         vec![Self::default(), Self { alpha: 0.2, beta: 0.5 }, Self { alpha: -0.5, beta: 0.25 }]
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (alpha, beta) = (node.float("alpha")?.unwrap_or(0.2), node.float("beta")?.unwrap_or(0.5));
+    node.unary(HardSigmoid { alpha, beta })
 }

@@ -7,6 +7,7 @@ use convoke_runtime::Activation;
 use super::arguments::FLOAT;
 use super::elementwise::Elementwise;
 use super::{Arguments, Attributes, CallError};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = x` where `x > 0`, else `alpha · x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +28,8 @@ impl Elementwise for LeakyRelu {
         Ok(Self { alpha: arguments.read("alpha", &FLOAT)?.unwrap_or(0.01) })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "LeakyRelu", import }];
+
     fn function(&self) -> Activation {
         Activation::LeakyRelu { alpha: self.alpha }
     }
@@ -35,4 +38,9 @@ impl Elementwise for LeakyRelu {
         // Below and above 1, where `max(x, alpha · x)` would be the same and would not.
         [0.01, 0.2, 1.5].into_iter().map(|alpha| Self { alpha }).collect()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let alpha = node.float("alpha")?.unwrap_or(0.01);
+    node.unary(LeakyRelu { alpha })
 }

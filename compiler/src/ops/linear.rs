@@ -15,6 +15,7 @@ use super::{
 };
 use crate::TensorType;
 use crate::lower::Algorithm;
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y = act(x · weightᵀ + bias + residual)`, along the last axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +106,8 @@ impl Operator for Linear {
         Some(Self { epilogue, ..*self }.into())
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Gemm", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
@@ -153,6 +156,18 @@ impl Operator for Linear {
         }
         cases
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (a, b) = (node.operand(0)?, node.operand(1)?);
+    let [alpha, beta] = [node.float("alpha")?.unwrap_or(1.0), node.float("beta")?.unwrap_or(1.0)];
+    let [trans_a, trans_b] = [node.flag("transA")?, node.flag("transB")?];
+    if trans_a || !trans_b || alpha != 1.0 || beta != 1.0 {
+        return Err(Unsupported::new("only A · Bᵀ + C is supported"));
+    }
+    let bias = node.optional(2);
+    let operands: Vec<_> = [a, b].into_iter().chain(bias.clone()).collect();
+    Ok(vec![node.apply(Linear { bias: bias.is_some(), epilogue: Epilogue::default() }, &operands)?])
 }
 
 fn features(x: &TensorType) -> Result<usize, TypeError> {

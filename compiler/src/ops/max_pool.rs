@@ -8,11 +8,12 @@ use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::PAIR;
 use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, pool,
+    Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool,
 };
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The maximum under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ impl Operator for MaxPool {
         })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "MaxPool", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 
     fn cases() -> Vec<Case> {
@@ -98,6 +101,14 @@ impl Operator for MaxPool {
         };
         windows.into_iter().map(case).collect()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    node.ignore("storage_order");
+    let x = image::operand(node, 0)?;
+    let window = image::pooling(node, &x)?;
+    let y = node.apply(MaxPool::from(window), &[x])?;
+    Ok(vec![image::result(node, y)?])
 }
 
 /// Each plane of a block of channels at once.

@@ -13,6 +13,7 @@ mod check;
 pub mod elementwise;
 pub mod epilogue;
 pub mod hint;
+mod image;
 mod operator;
 mod pool;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use convoke_runtime::{Activation, Tensor};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lower::{self, Emitter, Schedule, Selection, Site, Work};
+use crate::onnx::Rule;
 
 macro_rules! operators {
     ($($module:ident :: $name:ident),+ $(,)?) => {
@@ -86,6 +88,9 @@ macro_rules! operators {
             /// The names by which `cnn!` calls operators, and what each call makes.
             const CALLS: &'static [&'static [(&'static str, Constructor)]] =
                 &[$(<$module::$name as Operator>::CALLS),+];
+
+            /// What each operator's [`Operator::ONNX`] lists.
+            pub(crate) const ONNX: &'static [&'static [Rule]] = &[$(<$module::$name as Operator>::ONNX),+];
 
             /// See [`Operator::infer`].
             ///
@@ -162,6 +167,11 @@ macro_rules! operators {
 }
 
 impl Op {
+    /// What gives the elements of its only operand, which has this shape, as they are.
+    pub(crate) fn copy(shape: &[usize]) -> Self {
+        reshape::Reshape { shape: shape.to_vec() }.into()
+    }
+
     /// The names by which operators are called in the language; some operators have several.
     pub fn call_names() -> impl Iterator<Item = &'static str> {
         Self::CALLS.iter().copied().flatten().map(|&(name, _)| name)

@@ -16,6 +16,7 @@ use crate::graph::WeightExpr;
 use crate::lir;
 use crate::lower::elementwise::{self, Commutative};
 use crate::lower::Algorithm;
+use crate::onnx::Rule;
 
 /// `y = a · b`, then an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -59,6 +60,8 @@ impl Operator for Mul {
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         binary::to_weight(WeightOp::Mul, self.epilogue, operands)
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "Mul", import: |node| node.binary(Self::default()) }];
 
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::commutative();
 

@@ -8,6 +8,7 @@ use super::{Arguments, Attributes, Call, CallError, Case, Construction, Construc
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lower::Algorithm;
+use crate::onnx::Rule;
 
 /// An operator: attributes, and everything the compiler knows of it.
 pub trait Operator: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into<Op> {
@@ -89,6 +90,9 @@ pub trait Operator: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into
     fn to_weight(&self, _operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         None
     }
+
+    /// The operators of ONNX that become this one.
+    const ONNX: &'static [Rule] = &[];
 
     /// How it is lowered: its algorithms, in order of preference.
     const ALGORITHMS: &'static [Algorithm<Self>];

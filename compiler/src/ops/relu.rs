@@ -6,6 +6,7 @@ use convoke_runtime::Activation;
 
 use super::elementwise::Elementwise;
 use super::{Arguments, CallError};
+use crate::onnx::Rule;
 
 /// `y = max(x, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,8 @@ impl Elementwise for Relu {
     fn read(_: &mut Arguments) -> Result<Self, CallError> {
         Ok(Self)
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "Relu", import: |node| node.unary(Self) }];
 
     fn function(&self) -> Activation {
         Activation::Relu

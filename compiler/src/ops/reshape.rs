@@ -10,6 +10,7 @@ use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator
 use crate::TensorType;
 use crate::lower::{self, Algorithm};
 use crate::graph::WeightExpr;
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The elements of the operand in another shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,8 @@ impl Operator for Reshape {
         WeightExpr::apply(WeightOp::Reshape(self.shape.clone().into()), operands.to_vec()).ok()
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Reshape", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[lower::alias()];
 
     fn cases() -> Vec<Case> {
@@ -115,6 +118,27 @@ impl Operator for Reshape {
         };
         TABLE.map(case).into()
     }
+}
+
+/// `item` in another shape of as many elements.
+pub(super) fn to(node: &mut Node<'_, '_>, item: Item, shape: &[usize]) -> Result<Item, Unsupported> {
+    if node.ty(&item).shape == shape {
+        return Ok(item);
+    }
+    node.apply(Reshape { shape: shape.to_vec() }, &[item])
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let from = node.shape(0)?;
+    let mut to = node.need_ints(1)?;
+    if !node.flag("allowzero")? {
+        // A 0 copies the size in its place.
+        for (place, dim) in to.iter_mut().enumerate().filter(|(_, dim)| **dim == 0) {
+            *dim = from.get(place).map_or(0, |&size| size as i64);
+        }
+    }
+    let op = Reshape::resolve(&from, &to).map_err(Unsupported::new)?;
+    node.unary(op)
 }
 
 #[cfg(test)]

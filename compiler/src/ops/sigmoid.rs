@@ -6,6 +6,7 @@ use convoke_runtime::Activation;
 
 use super::elementwise::Elementwise;
 use super::{Arguments, CallError};
+use crate::onnx::Rule;
 
 /// `y = 1 / (1 + exp(−x))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,8 @@ impl Elementwise for Sigmoid {
     fn read(_: &mut Arguments) -> Result<Self, CallError> {
         Ok(Self)
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "Sigmoid", import: |node| node.unary(Self) }];
 
     fn function(&self) -> Activation {
         Activation::Sigmoid

@@ -7,6 +7,8 @@ use convoke_runtime::Activation;
 
 use super::elementwise::Elementwise;
 use super::{Arguments, CallError};
+use super::mul::Mul;
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 
 /// `y = x / (1 + exp(−x))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,11 +21,27 @@ impl Elementwise for Silu {
         Ok(Self)
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Swish", import }];
+
     fn function(&self) -> Activation {
         Activation::Silu
     }
 
     fn examples() -> Vec<Self> {
         vec![Self]
+    }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    match node.float("alpha")? {
+        None | Some(1.0) => node.unary(Silu),
+        Some(alpha) => {
+            // y = silu(alpha · x) / alpha
+            let x = node.operand(0)?;
+            let [alpha, inverse] = [alpha, 1.0 / alpha].map(|factor| Constant::scalar(factor).into());
+            let scaled = node.apply(Mul::default(), &[x, alpha])?;
+            let y = node.apply(Silu, &[scaled])?;
+            Ok(vec![node.apply(Mul::default(), &[y, inverse])?])
+        }
     }
 }

@@ -5,10 +5,11 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::AXIS;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lir::{Affine, Binary, Expr, math};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along `axis`; X of any shape, Y of the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ impl Operator for Softmax {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Softmax", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[LOOPS];
 
     fn cases() -> Vec<Case> {
@@ -77,6 +80,22 @@ impl Operator for Softmax {
         };
         TABLE.map(case).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let x = node.operand(0)?;
+    let shape = node.ty(&x).shape;
+    if node.opset() >= 13 {
+        let axis = node.int("axis")?.unwrap_or(-1);
+        return node.unary(Softmax { axis });
+    }
+    // All dimensions from the axis on are one.
+    let axis = node.int("axis")?.unwrap_or(1);
+    let axis = check::axis(axis, shape.len()).map_err(|error| Unsupported::new(error.to_string()))?;
+    let (outer, inner) = shape.split_at(axis);
+    let rows = reshape::to(node, x, &[outer.iter().product(), inner.iter().product()])?;
+    let result = node.apply(Softmax { axis: -1 }, &[rows])?;
+    Ok(vec![reshape::to(node, result, &shape)?])
 }
 
 const LOOPS: Algorithm<Softmax> = Algorithm {

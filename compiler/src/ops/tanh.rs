@@ -7,6 +7,7 @@ use convoke_runtime::Activation;
 
 use super::elementwise::Elementwise;
 use super::{Arguments, CallError};
+use crate::onnx::Rule;
 
 /// `y = tanh(x)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +19,8 @@ impl Elementwise for Tanh {
     fn read(_: &mut Arguments) -> Result<Self, CallError> {
         Ok(Self)
     }
+
+    const ONNX: &'static [Rule] = &[Rule { operator: "Tanh", import: |node| node.unary(Self) }];
 
     fn function(&self) -> Activation {
         Activation::Tanh

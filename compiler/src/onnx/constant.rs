@@ -1,0 +1,167 @@
+//! [`Constant`]: a tensor whose elements the importer knows.
+
+use std::sync::Arc;
+
+use convoke_runtime::{DType, MAX_WHOLE, Tensor};
+
+use crate::TensorType;
+
+/// The most elements of a constant that an import makes by itself, such as a `ConstantOfShape`.
+pub(super) const MAX_ELEMENTS: usize = 1 << 24;
+
+/// A tensor whose elements are known when a model is imported: an initializer, or what shape arithmetic gives.
+///
+/// Integers of all widths are `i64`, floats of all widths `f32`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constant {
+    /// The initializer's name, which is that of a parameter of the network where the elements are float32.
+    pub name: Option<String>,
+    /// The elements.
+    pub elements: Elements,
+}
+
+/// The elements of a [`Constant`].
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Elements {
+    F32(Tensor),
+    I64(Tensor<i64>),
+    Bool(Tensor<bool>),
+}
+
+macro_rules! from {
+    ($($element:ty => $variant:ident),+) => {$(
+        impl From<Tensor<$element>> for Constant {
+            fn from(tensor: Tensor<$element>) -> Self {
+                Self { name: None, elements: Elements::$variant(tensor) }
+            }
+        }
+    )+};
+}
+
+from!(f32 => F32, i64 => I64, bool => Bool);
+
+impl Constant {
+    /// One number.
+    #[must_use]
+    pub fn scalar(value: f32) -> Self {
+        let mut tensor = Tensor::zeros(&[]);
+        tensor.data_mut()[0] = value;
+        tensor.into()
+    }
+
+    /// A list of integers.
+    #[must_use]
+    pub fn ints(values: &[i64]) -> Self {
+        let mut tensor = Tensor::zeros(&[values.len()]);
+        tensor.data_mut().copy_from_slice(values);
+        tensor.into()
+    }
+
+    /// Its dimensions.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        match &self.elements {
+            Elements::F32(tensor) => tensor.shape(),
+            Elements::I64(tensor) => tensor.shape(),
+            Elements::Bool(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The type of its elements.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        match &self.elements {
+            Elements::F32(_) => DType::F32,
+            Elements::I64(_) => DType::I64,
+            Elements::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn ty(&self) -> TensorType {
+        TensorType { dtype: self.dtype(), shape: self.shape().to_vec() }
+    }
+
+    /// The number of its elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.elements {
+            Elements::F32(tensor) => tensor.data().len(),
+            Elements::I64(tensor) => tensor.data().len(),
+            Elements::Bool(tensor) => tensor.data().len(),
+        }
+    }
+
+    /// Whether it has no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements of an integer tensor.
+    #[must_use]
+    pub fn as_ints(&self) -> Option<&[i64]> {
+        match &self.elements {
+            Elements::I64(tensor) => Some(tensor.data()),
+            Elements::F32(_) | Elements::Bool(_) => None,
+        }
+    }
+
+    /// The elements of a float tensor.
+    #[must_use]
+    pub fn as_floats(&self) -> Option<&[f32]> {
+        match &self.elements {
+            Elements::F32(tensor) => Some(tensor.data()),
+            Elements::I64(_) | Elements::Bool(_) => None,
+        }
+    }
+
+    /// The elements as a run holds them, or the first integer that float32 does not hold. What is larger than any
+    /// dimension means "to the end" in shape arithmetic, and may be rounded.
+    pub(super) fn run_time(&self) -> Result<Tensor, i64> {
+        const FAR: u64 = 1 << 30;
+        let exact = |value: i64| value.unsigned_abs() <= MAX_WHOLE.unsigned_abs() || value as f32 as i64 == value;
+        match &self.elements {
+            Elements::F32(tensor) => Ok(tensor.clone()),
+            Elements::Bool(tensor) => Ok(tensor.to_f32()),
+            Elements::I64(tensor) => {
+                let mut result = Tensor::zeros(tensor.shape());
+                for (to, &from) in result.data_mut().iter_mut().zip(tensor.data()) {
+                    if !exact(from) && from.unsigned_abs() < FAR {
+                        return Err(from);
+                    }
+                    *to = from as f32;
+                }
+                Ok(result)
+            }
+        }
+    }
+
+    /// The constant of type `dtype` that a run holds as `tensor`.
+    pub(super) fn from_run_time(dtype: DType, tensor: Tensor) -> Self {
+        match dtype {
+            DType::F32 => tensor.into(),
+            DType::I64 => tensor.to_i64().into(),
+            DType::Bool => tensor.to_bool().into(),
+        }
+    }
+}
+
+/// A constant in use.
+pub type Shared = Arc<Constant>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_that_float32_lacks_are_found() {
+        let far = Constant::ints(&[i64::MAX, i64::MIN, (1 << 31) - 1, -3, MAX_WHOLE]);
+        let back = Constant::from_run_time(DType::I64, far.run_time().expect("far is far"));
+        assert_eq!(back.as_ints(), Some(&[i64::MAX, i64::MIN, 1 << 31, -3, MAX_WHOLE][..]));
+        assert_eq!(Constant::ints(&[MAX_WHOLE + 2]).run_time().map(|_| ()), Ok(()));
+        assert_eq!(Constant::ints(&[0, MAX_WHOLE + 1]).run_time().map(|_| ()), Err(MAX_WHOLE + 1));
+    }
+}

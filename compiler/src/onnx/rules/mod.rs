@@ -1,0 +1,11 @@
+//! Operators of ONNX that are none of ours: they say what is known when a model is imported, or become several.
+
+mod constant;
+mod control;
+mod identity;
+mod shape;
+
+use super::Rule;
+
+/// The rules of each file.
+pub(super) const ALL: &[&[Rule]] = &[constant::RULES, control::RULES, identity::RULES, shape::RULES];
