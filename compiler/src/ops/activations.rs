@@ -5,6 +5,8 @@ use std::f64::consts::{PI, SQRT_2};
 
 use convoke_runtime::Activation;
 
+use super::export::Exporter;
+
 /// `f(x)`, written as the formula at [`Activation`] says it.
 #[must_use]
 pub fn define(activation: Activation, x: f64) -> f64 {
@@ -27,6 +29,54 @@ pub fn define(activation: Activation, x: f64) -> f64 {
         Activation::Gelu => 0.5 * x * erfc(-x / SQRT_2),
         Activation::GeluTanh => 0.5 * x * (1.0 + ((2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh()),
     }
+}
+
+/// The nodes of ONNX that apply an activation to the value `x`, and the value that they make.
+pub fn export(activation: Activation, x: String, e: &mut Exporter<'_>) -> String {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => e.node("Relu", vec![x], &[]),
+        Activation::LeakyRelu { alpha } => e.node("LeakyRelu", vec![x], &[("alpha", alpha.into())]),
+        Activation::Clip { low, high } => {
+            let bounds = [e.number("low", low), e.number("high", high)];
+            e.node("Clip", [vec![x], bounds.into()].concat(), &[])
+        }
+        Activation::Sigmoid => e.node("Sigmoid", vec![x], &[]),
+        Activation::Tanh => e.node("Tanh", vec![x], &[]),
+        Activation::Silu => {
+            let gate = e.node("Sigmoid", vec![x.clone()], &[]);
+            e.node("Mul", vec![x, gate], &[])
+        }
+        Activation::HardSigmoid { alpha, beta } => {
+            e.node("HardSigmoid", vec![x], &[("alpha", alpha.into()), ("beta", beta.into())])
+        }
+        Activation::HardSwish => e.node("HardSwish", vec![x], &[]),
+        Activation::Gelu => {
+            let scale = e.number("scale", std::f32::consts::FRAC_1_SQRT_2);
+            let scaled = e.node("Mul", vec![x.clone(), scale], &[]);
+            let erf = e.node("Erf", vec![scaled], &[]);
+            gelu(x, erf, e)
+        }
+        Activation::GeluTanh => {
+            let constants = [e.number("cubic", 0.044_715), e.number("scale", (2.0 / PI).sqrt() as f32)];
+            let [cubic, scale] = constants;
+            let square = e.node("Mul", vec![x.clone(), x.clone()], &[]);
+            let scaled = e.node("Mul", vec![square, cubic], &[]);
+            let cubed = e.node("Mul", vec![scaled, x.clone()], &[]);
+            let sum = e.node("Add", vec![x.clone(), cubed], &[]);
+            let inner = e.node("Mul", vec![sum, scale], &[]);
+            let tanh = e.node("Tanh", vec![inner], &[]);
+            gelu(x, tanh, e)
+        }
+    }
+}
+
+/// `x/2 · (1 + inner)`.
+fn gelu(x: String, inner: String, e: &mut Exporter<'_>) -> String {
+    let [one, half] = [e.number("one", 1.0), e.number("half", 0.5)];
+    let sum = e.node("Add", vec![inner, one], &[]);
+    let product = e.node("Mul", vec![x, sum], &[]);
+    e.node("Mul", vec![product, half], &[])
 }
 
 fn sigmoid(x: f64) -> f64 {

@@ -8,6 +8,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::FLAG;
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
@@ -90,6 +91,11 @@ impl Operator for AvgPool {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "AveragePool", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        let own = [("ceil_mode", self.ceil_mode.into()), ("count_include_pad", self.count_include_pad.into())];
+        e.whole("AveragePool", &[&self.window().onnx()[..], &own].concat())
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

@@ -11,6 +11,7 @@ use convoke_runtime::weights::WeightOp;
 
 use super::arguments::FLOAT;
 use super::epilogue::each_activation;
+use super::export::{Exported, Exporter};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
 };
@@ -95,6 +96,10 @@ impl Operator for BatchNorm {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "BatchNormalization", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("BatchNormalization", &[("epsilon", self.eps.into())])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, PLAIN];
 

@@ -7,6 +7,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::{Copy, Params};
 
 use super::arguments::AXIS;
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
@@ -66,6 +67,10 @@ impl Operator for Concat {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Concat", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("Concat", &[("axis", self.axis.into())])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
 

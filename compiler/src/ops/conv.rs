@@ -18,6 +18,7 @@ mod lower;
 use convoke_runtime::Tensor;
 
 use super::arguments::{EDGES, FLAG, PAIR, SIZE};
+use super::export::{Exported, Exporter};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op, Operator, ParameterSpec,
     TypeError, Window, check, image, weighted,
@@ -164,6 +165,13 @@ impl Operator for Conv {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Conv", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        let window = self.window([2, 3].map(|dim| e.shape(1)[dim])).onnx();
+        let own = [("dilations", self.dilation.into()), ("group", self.groups.into())];
+        let attributes = [&window[..], &own].concat();
+        Ok(vec![e.node("Conv", e.first(2 + usize::from(self.bias)), &attributes)])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 

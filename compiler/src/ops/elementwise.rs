@@ -2,7 +2,8 @@
 
 use convoke_runtime::{Activation, Tensor};
 
-use super::activations::define;
+use super::activations::{self, define};
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Op, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::{Algorithm, elementwise};
@@ -68,6 +69,10 @@ impl<T: Elementwise> Operator for T {
     }
 
     const ONNX: &'static [Rule] = <T as Elementwise>::ONNX;
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        Ok(vec![activations::export(self.function(), e.operand(0), e)])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::map();
 

@@ -6,6 +6,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::weights::WeightOp;
 
 use super::arguments::LENGTH;
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lower::{self, Algorithm, Choice, Layout, Need};
@@ -59,6 +60,14 @@ impl Operator for Flatten {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Flatten", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        match self.start_dim {
+            1 => e.whole("Flatten", &[("axis", 1_i64.into())]),
+            // ONNX's operator makes two dimensions of all.
+            _ => e.reshape(),
+        }
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKED, lower::alias()];
 

@@ -5,6 +5,7 @@
 use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
@@ -38,6 +39,10 @@ impl Operator for GlobalAvgPool {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "GlobalAveragePool", import: |node| image::global(node, Self) }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("GlobalAveragePool", &[])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

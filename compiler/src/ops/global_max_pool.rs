@@ -5,6 +5,7 @@
 use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
@@ -35,6 +36,10 @@ impl Operator for GlobalMaxPool {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "GlobalMaxPool", import: |node| image::global(node, Self) }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("GlobalMaxPool", &[])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

@@ -9,6 +9,7 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, SIZE};
 use super::epilogue::each_activation;
+use super::export::{Exported, Exporter};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
     weighted,
@@ -107,6 +108,15 @@ impl Operator for Linear {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Gemm", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        if e.shape(0).len() == 2 {
+            return Ok(vec![e.node("Gemm", e.first(2 + usize::from(self.bias)), &[("transB", 1_i64.into())])]);
+        }
+        let transposed = e.node("Transpose", vec![e.operand(1)], &[("perm", [1_i64, 0].into())]);
+        let product = e.node("MatMul", vec![e.operand(0), transposed], &[]);
+        Ok(vec![if self.bias { e.node("Add", vec![product, e.operand(2)], &[]) } else { product }])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 

@@ -7,6 +7,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::PAIR;
+use super::export::{Exported, Exporter};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool,
 };
@@ -86,6 +87,11 @@ impl Operator for MaxPool {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "MaxPool", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        let own = [("ceil_mode", self.ceil_mode.into()), ("dilations", self.dilation.into())];
+        e.whole("MaxPool", &[&self.window().onnx()[..], &own].concat())
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
 

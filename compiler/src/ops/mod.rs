@@ -12,6 +12,7 @@ mod case;
 mod check;
 pub mod elementwise;
 pub mod epilogue;
+pub mod export;
 pub mod hint;
 mod image;
 mod operator;
@@ -134,6 +135,15 @@ macro_rules! operators {
             #[must_use]
             pub fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
                 match self { $(Self::$name(op) => op.to_weight(operands)),+ }
+            }
+
+            /// See [`Operator::export`]; what rides at its end is written as well.
+            ///
+            /// # Errors
+            /// Why ONNX does not say what it does.
+            pub fn export(&self, e: &mut export::Exporter<'_>) -> export::Exported {
+                let values = match self { $(Self::$name(op) => op.export(e)),+ }?;
+                Ok(e.epilogue(values, self.epilogue().unwrap_or_default()))
             }
 
             /// The first of its [algorithms](Operator::ALGORITHMS) that does not refuse.

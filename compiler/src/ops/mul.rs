@@ -8,6 +8,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::BinaryOp;
 use convoke_runtime::weights::WeightOp;
 
+use super::export::{Exported, Exporter};
 use super::{
     Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, binary,
 };
@@ -62,6 +63,10 @@ impl Operator for Mul {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Mul", import: |node| node.binary(Self::default()) }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("Mul", &[])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::commutative();
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use convoke_runtime::{Activation, Tensor};
 
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op};
 use crate::TensorType;
 use crate::graph::WeightExpr;
@@ -93,6 +94,14 @@ pub trait Operator: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into
 
     /// The operators of ONNX that become this one.
     const ONNX: &'static [Rule] = &[];
+
+    /// Writes it as nodes of ONNX, all but its [`epilogue`](Self::epilogue), and returns the values that they make.
+    ///
+    /// # Errors
+    /// Why ONNX does not say what it does.
+    fn export(&self, _e: &mut Exporter<'_>) -> Exported {
+        Err(format!("ONNX has no operator `{}`", Self::NAME))
+    }
 
     /// How it is lowered: its algorithms, in order of preference.
     const ALGORITHMS: &'static [Algorithm<Self>];

@@ -6,6 +6,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::weights::WeightOp;
 
 use super::arguments::{NEW_SHAPE, SHAPE};
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::{self, Algorithm};
@@ -99,6 +100,10 @@ impl Operator for Reshape {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Reshape", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.reshape()
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[lower::alias()];
 

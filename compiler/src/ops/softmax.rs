@@ -5,6 +5,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::AXIS;
+use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lir::{Affine, Binary, Expr, math};
@@ -56,6 +57,10 @@ impl Operator for Softmax {
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Softmax", import }];
+
+    fn export(&self, e: &mut Exporter<'_>) -> Exported {
+        e.whole("Softmax", &[("axis", self.axis.into())])
+    }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[LOOPS];
 

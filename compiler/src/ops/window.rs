@@ -1,6 +1,6 @@
 //! Windows that slide over images: the arithmetic that convolutions and poolings share.
 
-use super::{Arguments, CallError, TypeError, arguments};
+use super::{Arguments, Attribute, CallError, TypeError, arguments};
 
 /// Windows that slide over rows and columns. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,12 @@ impl Window {
             padding[axis + 2] = total - total / 2;
         }
         padding
+    }
+
+    /// What ONNX's convolutions and poolings call its kernel, stride and padding.
+    pub(super) fn onnx(&self) -> [(&'static str, Attribute); 3] {
+        let Self { kernel, stride, padding, .. } = *self;
+        [("kernel_shape", kernel.into()), ("strides", stride.into()), ("pads", padding.into())]
     }
 
     /// This window with the constant `padding`, 0 by default; `size` is the image's, where `"same"` may be said.
