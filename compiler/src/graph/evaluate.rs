@@ -164,13 +164,13 @@ fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), EvaluateError> {
 }
 
 /// The parameters that a graph reads, in the order in which [`Graph::parameters`] lists them.
-struct Weights<'p> {
+pub(crate) struct Weights<'p> {
     indices: HashMap<String, u32>,
     tensors: Vec<TensorView<'p>>,
 }
 
 impl<'p> Weights<'p> {
-    fn new(graph: &Graph, parameters: &'p Parameters) -> Result<Self, EvaluateError> {
+    pub(crate) fn new(graph: &Graph, parameters: &'p Parameters) -> Result<Self, EvaluateError> {
         let (mut weights, mut errors) = (Self { indices: HashMap::new(), tensors: Vec::new() }, Vec::new());
         for (index, (name, ty)) in (0..).zip(graph.parameters()) {
             match parameters.get(&name) {
@@ -188,7 +188,7 @@ impl<'p> Weights<'p> {
         if errors.is_empty() { Ok(weights) } else { Err(EvaluateError::Parameters(errors)) }
     }
 
-    fn evaluate(&self, expression: &WeightExpr) -> Result<Tensor, WeightError> {
+    pub(crate) fn evaluate(&self, expression: &WeightExpr) -> Result<Tensor, WeightError> {
         let mut tensor = Tensor::zeros(&expression.ty().shape);
         let code = expression.postfix(|name| self.indices[name]);
         Evaluator::new(&self.tensors).evaluate(&code, tensor.data_mut())?;
