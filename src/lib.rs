@@ -35,8 +35,10 @@
 // The networks of the zoo are written as users write theirs, with paths that begin with `::convoke`.
 extern crate self as convoke;
 
+pub mod agreement;
 #[cfg(feature = "jit")]
 pub mod jit;
+pub mod synthetic;
 #[cfg(feature = "zoo")]
 pub mod zoo;
 

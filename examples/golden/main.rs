@@ -10,7 +10,6 @@
 
 mod checkpoints;
 mod counts;
-mod formula;
 mod reference;
 
 use std::error::Error;
@@ -19,10 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use convoke::zoo;
-use convoke::{Model, Parameters, Tensor, jit};
+use convoke::synthetic::{self, Constants};
+use convoke::{Model, Parameters, Tensor, agreement, jit, zoo};
 
-use crate::formula::Constants;
 use crate::reference::Reference;
 
 /// The error up to which outputs agree.
@@ -56,13 +54,13 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let entry = zoo::find(&reference.model).ok_or_else(|| unknown(&reference.model))?;
     let graph = entry.graph()?;
     counts::compare(&reference, &graph, entry)?;
-    let (parameters, image) = synthesize(&reference)?;
+    let (parameters, image) = synthesize(&reference);
     let mut agree = true;
     let rust = Model::new((entry.network)().clone(), &parameters)?;
     let jit = Model::new(jit::compile(&graph)?, &parameters)?;
     for (backend, mut model) in [("rust", rust), ("jit", jit)] {
         let output = &model.run(&[&image])?[0];
-        let error = reference::error(output.data(), &reference.output);
+        let error = agreement::error(output.data(), &reference.output);
         writeln!(out, "{} {backend} {error:.2e}", reference.model)?;
         if error > TOLERANCE {
             agree = false;
@@ -78,15 +76,10 @@ fn unknown(model: &str) -> String {
 }
 
 /// The parameters and the image of the formula.
-fn synthesize(reference: &Reference) -> Result<(Parameters, Tensor), Box<dyn Error>> {
+fn synthesize(reference: &Reference) -> (Parameters, Tensor) {
     let constants = Constants { gain: reference.gain, gamma: reference.gamma };
-    let tensors = reference.tensors.iter().map(|(name, shape)| {
-        let tensor = Tensor::from_vec(shape, formula::parameter(name, shape, constants))?;
-        Ok((name.clone(), tensor))
-    });
-    let tensors: Vec<_> = tensors.collect::<Result<_, Box<dyn Error>>>()?;
-    let image = Tensor::from_vec(&reference.input, formula::image(reference.input))?;
-    Ok((Parameters::from_tensors(tensors), image))
+    let tensors = reference.tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+    (synthetic::parameters(tensors, constants), synthetic::input(&reference.input))
 }
 
 #[cfg(test)]

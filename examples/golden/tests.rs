@@ -36,12 +36,9 @@ fn networks_agree_with_pytorch() {
 fn lenet5() -> (convoke::Graph, Parameters, Tensor) {
     let entry = zoo::find("lenet5").unwrap();
     let constants = Constants { gain: 1.0, gamma: 1.0 };
-    let parameters = (entry.network)().parameters.iter().map(|info| {
-        let values = formula::parameter(&info.name, &info.shape, constants);
-        (info.name.to_string(), Tensor::from_vec(&info.shape, values).unwrap())
-    });
-    let image = Tensor::from_vec(&[1, 1, 32, 32], formula::image([1, 1, 32, 32])).unwrap();
-    (entry.graph().unwrap(), Parameters::from_tensors(parameters), image)
+    let parameters = (entry.network)().parameters.iter().map(|info| (&*info.name, &*info.shape));
+    let parameters = synthetic::parameters(parameters, constants);
+    (entry.graph().unwrap(), parameters, synthetic::input(&[1, 1, 32, 32]))
 }
 
 /// The checkpoint that this tensor passes.

@@ -145,7 +145,12 @@ impl Writer<'_> {
             let value = &self.values[value];
             if *value != output.name {
                 let (input, output) = (vec![value.clone()], vec![output.name.clone()]);
-                self.proto.node.push(proto::Node { op_type: "Identity".to_owned(), input, output, ..Default::default() });
+                self.proto.node.push(proto::Node {
+                    op_type: "Identity".to_owned(),
+                    input,
+                    output,
+                    ..Default::default()
+                });
             }
         }
     }
@@ -249,9 +254,8 @@ mod tests {
         let tensors = parameters.iter().map(|(name, shape)| ((*name).to_owned(), Tensor::zeros(shape)));
         let bytes = export(&graph, &Parameters::from_tensors(tensors)).map_err(|error| error.to_string())?;
         let model = proto::Model::decode(&*bytes).expect("what was encoded decodes").graph.expect("there is a graph");
-        let node = |node: proto::Node| {
-            format!("{} = {}({})", node.output.join(", "), node.op_type, node.input.join(", "))
-        };
+        let node =
+            |node: proto::Node| format!("{} = {}({})", node.output.join(", "), node.op_type, node.input.join(", "));
         let tensor = |tensor: proto::Tensor| format!("{} {:?}", tensor.name, tensor.dims);
         Ok(model.node.into_iter().map(node).chain(model.initializer.into_iter().map(tensor)).collect())
     }

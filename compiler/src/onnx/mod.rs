@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! bytes ─► proto: messages ─► source: a model, tensors decoded ─► import: node after node, each by its rule ─► Graph
+//! Graph ─► export: node after node, each as its operator says ─► messages ─► bytes
 //! ```
 //!
 //! This folder knows the format and none of our operators: how an operator is imported stands in its file, as
-//! [`Rule`]s; only what ONNX says by operators and we do not (constants, shape arithmetic, branches) stands in `rules`.
+//! [`Rule`]s, and so does how it is exported; only what ONNX says by operators and we do not (constants, shape arithmetic, branches) stands in `rules`.
 //! Shapes are static in a [`Graph`](crate::Graph): what the file leaves open is [bound](Binding), and everything that
 //! follows from shapes is computed while the model is imported.
 
@@ -17,6 +18,8 @@ mod constant;
 #[cfg(feature = "onnx")]
 mod decode;
 mod error;
+#[cfg(feature = "onnx")]
+pub mod export;
 #[cfg(feature = "onnx")]
 mod file;
 mod import;

@@ -111,7 +111,12 @@ impl<'a> Exporter<'a> {
     }
 
     /// A node with one result, whose name this returns.
-    pub fn node(&mut self, op: &'static str, operands: Vec<String>, attributes: &[(&'static str, Attribute)]) -> String {
+    pub fn node(
+        &mut self,
+        op: &'static str,
+        operands: Vec<String>,
+        attributes: &[(&'static str, Attribute)],
+    ) -> String {
         let result = self.fresh(op);
         self.nodes.push(Node { op, operands, results: vec![result.clone()], attributes: attributes.to_vec() });
         result

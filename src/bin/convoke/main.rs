@@ -1,8 +1,15 @@
 //! `convoke`: looks into networks and what becomes of them. One subcommand, one file.
 
+mod bench;
 mod build;
+mod check;
+mod export;
 mod inspect;
+mod model;
+mod npz;
+mod picture;
 mod plan;
+mod run;
 mod source;
 mod zoo;
 
@@ -27,6 +34,10 @@ enum Command {
     Plan(plan::Arguments),
     Inspect(inspect::Arguments),
     Build(build::Arguments),
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Bench(bench::Arguments),
+    Export(export::Arguments),
 }
 
 /// What a subcommand comes to: its output is written, or there is a reason why not.
@@ -39,6 +50,10 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => arguments.run(out),
         Command::Inspect(arguments) => arguments.run(out),
         Command::Build(arguments) => arguments.run(out),
+        Command::Run(arguments) => arguments.run(out),
+        Command::Check(arguments) => arguments.run(out),
+        Command::Bench(arguments) => arguments.run(out),
+        Command::Export(arguments) => arguments.run(out),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,8 +23,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The zoo's entry, if it is one.
+    pub(crate) fn entry(&self) -> Option<&'static zoo::Entry> {
+        zoo::find(&self.network)
+    }
+
     pub(crate) fn graph(&self) -> Result<Graph, Box<dyn Error>> {
-        if let Some(entry) = zoo::find(&self.network) {
+        if let Some(entry) = self.entry() {
             return Ok(entry.graph()?);
         }
         let path = Path::new(&self.network);

@@ -1,5 +1,5 @@
-//! Synthetic parameters and images: pure functions of a name and an index, the same in every implementation, bit for
-//! bit.
+//! Synthetic parameters and inputs: pure functions of a name and an index, the same in every implementation, bit for
+//! bit. They stand for trained weights where those do not matter: in comparisons of numbers and of times.
 //!
 //! ```text
 //! value(name, i):  h = fnv1a64(name)    z = splitmix64(h + (i + 1) · 0x9E3779B97F4A7C15)
@@ -8,39 +8,70 @@
 //! .running_var                         0.5 + u
 //! .weight of rank 1 (BatchNorm)        gamma (0.5 + u)
 //! .weight of rank 2 and more           (2u − 1) √(3 gain / fan_in),  fan_in = I·Kh·Kw
-//! the image                            3 (b − 0.5) + (u − 0.5),  b constant on 8×8 blocks of each channel
+//! an image, N C H W                    3 (b − 0.5) + (u − 0.5),  b constant on 8×8 blocks of each channel
+//! another input                        2u − 1
 //! ```
 //!
-//! What follows `u` is float32 arithmetic, in the order written.
+//! What follows `u` is float32 arithmetic, in the order written; inputs are of the name `input`.
+
+use crate::{Parameters, Tensor};
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo).
-pub(crate) fn fnv1a64(name: &str) -> u64 {
+fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
 /// The output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
-pub(crate) const fn splitmix64(state: u64) -> u64 {
+const fn splitmix64(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
 
 /// `u` of this name at index 0, 1, 2, ….
-pub(crate) fn uniform(name: &str) -> impl Iterator<Item = f32> {
+fn uniform(name: &str) -> impl Iterator<Item = f32> {
     const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
     let hash = fnv1a64(name);
     (1..).map(move |i: u64| (splitmix64(hash.wrapping_add(i.wrapping_mul(STEP))) >> 40) as f32 * (1.0 / 16_777_216.0))
 }
 
-/// The two constants of a network's parameters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Constants {
-    pub(crate) gain: f64,
-    pub(crate) gamma: f64,
+/// The two constants of a network's parameters. By default a convolution, its BatchNorm and a ReLU keep the variance of
+/// what they are given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constants {
+    /// Variance of a weight times its fan-in.
+    pub gain: f64,
+    /// Mean of BatchNorm's weights.
+    pub gamma: f64,
+}
+
+impl Default for Constants {
+    fn default() -> Self {
+        Self { gain: 2.0, gamma: 0.9 }
+    }
+}
+
+/// The parameters of these names and shapes.
+pub fn parameters<'a>(expected: impl IntoIterator<Item = (&'a str, &'a [usize])>, constants: Constants) -> Parameters {
+    let tensor = |(name, shape): (&str, &[usize])| {
+        let tensor = Tensor::from_vec(shape, parameter(name, shape, constants));
+        (name.to_owned(), tensor.expect("there are as many values as the shape has"))
+    };
+    Parameters::from_tensors(expected.into_iter().map(tensor))
+}
+
+/// An input of this shape.
+#[must_use]
+pub fn input(shape: &[usize]) -> Tensor {
+    let values = match *shape {
+        [n, c, h, w] => image([n * c, h, w]),
+        _ => uniform("input").take(shape.iter().product()).map(|u| 2.0 * u - 1.0).collect(),
+    };
+    Tensor::from_vec(shape, values).expect("there are as many values as the shape has")
 }
 
 /// The parameter of this name and shape (O I Kh Kw, O I, or C), row-major.
-pub(crate) fn parameter(name: &str, shape: &[usize], constants: Constants) -> Vec<f32> {
+fn parameter(name: &str, shape: &[usize], constants: Constants) -> Vec<f32> {
     let uniform = uniform(name).take(shape.iter().product::<usize>());
     if name.ends_with(".running_mean") || name.ends_with(".bias") {
         uniform.map(|u| 0.2 * (u - 0.5)).collect()
@@ -56,11 +87,11 @@ pub(crate) fn parameter(name: &str, shape: &[usize], constants: Constants) -> Ve
     }
 }
 
-/// The image of this shape N C H W, with N = 1.
-pub(crate) fn image([_, c, h, w]: [usize; 4]) -> Vec<f32> {
-    let blocks: Vec<f32> = uniform("input.block").take(64 * c).collect();
+/// An image of so many planes.
+fn image([planes, h, w]: [usize; 3]) -> Vec<f32> {
+    let blocks: Vec<f32> = uniform("input.block").take(64 * planes).collect();
     let places =
-        (0..c).flat_map(|c| (0..h).flat_map(move |y| (0..w).map(move |x| (c * 8 + 8 * y / h) * 8 + 8 * x / w)));
+        (0..planes).flat_map(|c| (0..h).flat_map(move |y| (0..w).map(move |x| (c * 8 + 8 * y / h) * 8 + 8 * x / w)));
     places.zip(uniform("input")).map(|(place, u)| 3.0 * (blocks[place] - 0.5) + (u - 0.5)).collect()
 }
 
@@ -94,7 +125,7 @@ mod tests {
             assert_eq!([0, 1, 2, 3].map(|i| values[i].to_bits()), first, "{name}");
             assert_eq!(checksum(&values), sum, "{name}");
         }
-        let values = image([1, 3, 20, 28]);
+        let values = image([3, 20, 28]);
         assert_eq!(values.len(), 3 * 20 * 28);
         assert_eq!([0, 1, 2, 3].map(|i| values[i].to_bits()), [0xbf4fd65f, 0xbe83bfce, 0xbf34c046, 0xbf229efd]);
         assert_eq!(checksum(&values), 0xdc272ff9);
