@@ -22,7 +22,12 @@ pub struct Time {
 }
 
 impl Time {
-    fn of(mut seconds: Vec<f64>) -> Self {
+    /// That of runs that took so many seconds each.
+    ///
+    /// # Panics
+    /// Without a run.
+    #[must_use]
+    pub fn of(mut seconds: Vec<f64>) -> Self {
         seconds.sort_by(f64::total_cmp);
         let (runs, middle) = (seconds.len(), seconds.len() / 2);
         let median = if runs % 2 == 1 { seconds[middle] } else { (seconds[middle - 1] + seconds[middle]) / 2.0 };

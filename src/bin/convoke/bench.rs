@@ -2,13 +2,18 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use convoke::{Model, Tensor};
+use convoke::compiler::cost::Time;
+use convoke::runtime::machine;
+use convoke::{Model, RunError, Tensor};
 use serde::Serialize;
 
 use crate::Outcome;
 use crate::model::{self, Runnable};
+
+/// Loops of FMAs to find the peak: some 20 ms.
+const PEAK_ROUNDS: usize = 400;
 
 /// Times runs of a network on one image or batch, as its input says.
 #[derive(Debug, clap::Args)]
@@ -52,20 +57,20 @@ impl Arguments {
         let (graph, mut model) = self.runnable.load()?;
         let inputs = model::inputs(&model);
         measure(&mut model, &inputs, self.seconds / 10.0)?;
+        let peak = machine::peak(model.network().isa, PEAK_ROUNDS).ok_or("this processor's peak cannot be measured")?;
+        let peak_gflops = 1e-9 * peak * model.thread_count() as f64;
         let mut report = || -> Result<Report, Box<dyn Error>> {
-            let times = measure(&mut model, &inputs, self.seconds)?;
-            let median = times[times.len() / 2].as_secs_f64();
+            let time = measure(&mut model, &inputs, self.seconds)?;
             let network = model.network();
-            let gflops = 2e-9 * graph.macs() as f64 / median;
-            let peak_gflops = 0.0 * model.thread_count() as f64;
+            let gflops = 2e-9 * graph.macs() as f64 / time.median;
             Ok(Report {
                 network: network.name.clone().into_owned(),
                 backend: self.runnable.backend.name(),
                 isa: network.isa.name(),
                 threads: model.thread_count(),
-                runs: times.len(),
-                median_ms: 1e3 * median,
-                minimum_ms: 1e3 * times[0].as_secs_f64(),
+                runs: time.runs,
+                median_ms: 1e3 * time.median,
+                minimum_ms: 1e3 * time.minimum,
                 macs: graph.macs(),
                 gflops,
                 peak_gflops,
@@ -95,16 +100,15 @@ impl Arguments {
     }
 }
 
-/// The times of runs for so many seconds, the shortest first; one at least.
-fn measure(model: &mut Model, inputs: &[Tensor], seconds: f64) -> Result<Vec<Duration>, Box<dyn Error>> {
+/// The time of runs for so many seconds; of one at least.
+fn measure(model: &mut Model, inputs: &[Tensor], seconds: f64) -> Result<Time, RunError> {
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     let start = Instant::now();
     let mut times = Vec::new();
     while times.is_empty() || start.elapsed().as_secs_f64() < seconds {
         let begin = Instant::now();
         model.run(&inputs)?;
-        times.push(begin.elapsed());
+        times.push(begin.elapsed().as_secs_f64());
     }
-    times.sort_unstable();
-    Ok(times)
+    Ok(Time::of(times))
 }

@@ -9,6 +9,7 @@ mod model;
 mod npz;
 mod picture;
 mod plan;
+mod profile;
 mod run;
 mod source;
 mod zoo;
@@ -37,6 +38,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Bench(bench::Arguments),
+    Profile(profile::Arguments),
     Export(export::Arguments),
 }
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => arguments.run(out),
         Command::Check(arguments) => arguments.run(out),
         Command::Bench(arguments) => arguments.run(out),
+        Command::Profile(arguments) => arguments.run(out),
         Command::Export(arguments) => arguments.run(out),
     };
     match outcome {
