@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod export;
+mod graph;
 mod inspect;
 mod model;
 mod npz;
@@ -40,6 +41,7 @@ enum Command {
     Bench(bench::Arguments),
     Profile(profile::Arguments),
     Export(export::Arguments),
+    Graph(graph::Arguments),
 }
 
 /// What a subcommand comes to: its output is written, or there is a reason why not.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => arguments.run(out),
         Command::Profile(arguments) => arguments.run(out),
         Command::Export(arguments) => arguments.run(out),
+        Command::Graph(arguments) => arguments.run(out),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
