@@ -135,7 +135,7 @@ impl Writer<'_> {
         let made = op.export(&mut exporter)?;
         let (nodes, constants) = exporter.finish(&made, &results);
         self.proto.initializer.extend(constants.into_iter().map(constant));
-        self.proto.node.extend(nodes.into_iter().map(|made| proto_node(&node.name, made)));
+        self.proto.node.extend(nodes.into_iter().map(proto_node));
         Ok(())
     }
 
@@ -156,9 +156,9 @@ impl Writer<'_> {
     }
 }
 
-fn proto_node(name: &str, node: export::Node) -> proto::Node {
+fn proto_node(node: export::Node) -> proto::Node {
     proto::Node {
-        name: format!("{name}/{}", node.op),
+        name: node.name,
         op_type: node.op.to_owned(),
         input: node.operands,
         output: node.results,

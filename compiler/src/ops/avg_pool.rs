@@ -93,7 +93,8 @@ impl Operator for AvgPool {
     const ONNX: &'static [Rule] = &[Rule { operator: "AveragePool", import }];
 
     fn export(&self, e: &mut Exporter<'_>) -> Exported {
-        let own = [("ceil_mode", self.ceil_mode.into()), ("count_include_pad", self.count_include_pad.into())];
+        let ceil = self.window().onnx_ceil(pool::pixels(e))?;
+        let own = [ceil, ("count_include_pad", self.count_include_pad.into())];
         e.whole("AveragePool", &[&self.window().onnx()[..], &own].concat())
     }
 

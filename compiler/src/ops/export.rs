@@ -13,6 +13,8 @@ pub const OPSET: i64 = 17;
 /// A node of ONNX.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
+    /// Its name, unique as a value's is.
+    pub name: String,
     /// ONNX's name of its operator.
     pub op: &'static str,
     /// The values that it takes; an empty name stands for one that is left out.
@@ -118,7 +120,8 @@ impl<'a> Exporter<'a> {
         attributes: &[(&'static str, Attribute)],
     ) -> String {
         let result = self.fresh(op);
-        self.nodes.push(Node { op, operands, results: vec![result.clone()], attributes: attributes.to_vec() });
+        let (name, results) = (result.clone(), vec![result.clone()]);
+        self.nodes.push(Node { name, op, operands, results, attributes: attributes.to_vec() });
         result
     }
 
@@ -128,8 +131,9 @@ impl<'a> Exporter<'a> {
     /// None.
     pub fn whole(&mut self, op: &'static str, attributes: &[(&'static str, Attribute)]) -> Exported {
         let results: Vec<_> = self.results.iter().map(|_| self.names.unique(&format!("{}/{op}", self.name))).collect();
-        let (operands, attributes) = (self.first(self.operands.len()), attributes.to_vec());
-        self.nodes.push(Node { op, operands, results: results.clone(), attributes });
+        let (name, operands) = (results.first().cloned().unwrap_or_default(), self.first(self.operands.len()));
+        let attributes = attributes.to_vec();
+        self.nodes.push(Node { name, op, operands, results: results.clone(), attributes });
         Ok(results)
     }
 
@@ -182,8 +186,9 @@ impl<'a> Exporter<'a> {
                 let uses = self.nodes.iter_mut().flat_map(|node| &mut node.operands);
                 uses.filter(|operand| *operand == value).for_each(|operand| operand.clone_from(result));
             } else {
+                let name = self.names.unique(&format!("{}/Identity", self.name));
                 let (operands, results) = (vec![value.clone()], vec![result.clone()]);
-                self.nodes.push(Node { op: "Identity", operands, results, attributes: Vec::new() });
+                self.nodes.push(Node { name, op: "Identity", operands, results, attributes: Vec::new() });
             }
         }
         (self.nodes, self.constants)

@@ -89,8 +89,17 @@ impl Operator for MaxPool {
     const ONNX: &'static [Rule] = &[Rule { operator: "MaxPool", import }];
 
     fn export(&self, e: &mut Exporter<'_>) -> Exported {
-        let own = [("ceil_mode", self.ceil_mode.into()), ("dilations", self.dilation.into())];
-        e.whole("MaxPool", &[&self.window().onnx()[..], &own].concat())
+        let own = [self.window().onnx_ceil(pool::pixels(e))?, ("dilations", self.dilation.into())];
+        let [top, left, bottom, right] = self.padding;
+        if top.max(bottom) < self.kernel[0] && left.max(right) < self.kernel[1] {
+            return e.whole("MaxPool", &[&self.window().onnx()[..], &own].concat());
+        }
+        // ONNX Runtime takes no padding as wide as the kernel, dilated or not.
+        let pads = [0, 0, top, left, 0, 0, bottom, right].map(|pad| pad as i64);
+        let operands = vec![e.operand(0), e.indices("pads", &pads), e.number("nothing", f32::NEG_INFINITY)];
+        let padded = e.node("Pad", operands, &[]);
+        let window = Window { padding: [0; 4], ..self.window() };
+        Ok(vec![e.node("MaxPool", vec![padded], &[&window.onnx()[..], &own].concat())])
     }
 
     const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];

@@ -3,6 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, PAIR};
+use super::export::Exporter;
 use super::{Arguments, Call, CallError, Case, Op, TypeError, Window, check};
 use crate::TensorType;
 
@@ -21,6 +22,11 @@ pub(super) fn size(call: &Call<'_>) -> Result<[usize; 2], CallError> {
     check::operands(&types, &["x"])?;
     let [_, _, height, width] = check::four(&types, 0, "N C H W")?;
     Ok([height, width])
+}
+
+/// Height and width of the image that is exported.
+pub(super) fn pixels(e: &Exporter<'_>) -> [usize; 2] {
+    [2, 3].map(|dim| e.shape(0)[dim])
 }
 
 pub(super) fn infer(operands: &[&TensorType], window: Window) -> Result<Vec<TensorType>, TypeError> {

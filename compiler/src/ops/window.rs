@@ -104,6 +104,26 @@ impl Window {
         [("kernel_shape", kernel.into()), ("strides", stride.into()), ("pads", padding.into())]
     }
 
+    /// What ONNX's poolings call `ceil`, over an image of `size`. Its windows may also begin in the padding behind the
+    /// image (before version 22 of its operators), which ours never do.
+    ///
+    /// # Errors
+    /// Where one axis has such a window and the other counts on `ceil`.
+    pub(super) fn onnx_ceil(&self, size: [usize; 2]) -> Result<(&'static str, Attribute), String> {
+        let floor = Self { ceil: false, ..*self };
+        let gains = [0, 1].map(|axis| self.count_along(axis, size[axis]) != floor.count_along(axis, size[axis]));
+        let beyond = |axis: usize| {
+            let padded = size[axis] + self.padding[axis] + self.padding[axis + 2];
+            let slack = padded.saturating_sub(self.extent_along(axis).unwrap_or(padded));
+            !gains[axis] && !slack.is_multiple_of(self.stride[axis])
+        };
+        let ceil = self.ceil && gains.contains(&true);
+        if ceil && (beyond(0) || beyond(1)) {
+            return Err("its `ceil_mode` would add windows that lie in the padding".to_owned());
+        }
+        Ok(("ceil_mode", ceil.into()))
+    }
+
     /// This window with the constant `padding`, 0 by default; `size` is the image's, where `"same"` may be said.
     pub(super) fn read_padding(
         mut self,
