@@ -107,7 +107,8 @@ def convert(path):
         pnnx = str(beside) if beside.exists() else shutil.which("pnnx")
         if not pnnx:
             raise RuntimeError("ncnn needs `pnnx`: pip install pnnx")
-        subprocess.run([pnnx, path.name], cwd=path.parent, check=True, capture_output=True)
+        # Weights stay float32.
+        subprocess.run([pnnx, path.name, "fp16=0"], cwd=path.parent, check=True, capture_output=True)
     return param
 
 
@@ -118,7 +119,7 @@ class Convoke:
     def __init__(self, command, network, threads, seconds):
         arguments = [command, "bench", network, "--threads", str(threads), "--seconds", str(seconds), "--on-request"]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.percent = []
+        self.flop, self.peak = 0.0, 0.0
 
     def time(self, _, __):
         print(file=self.process.stdin, flush=True)
@@ -126,7 +127,7 @@ class Convoke:
         if not answer:
             raise RuntimeError("convoke bench ended early")
         report = json.loads(answer)
-        self.percent.append(report["percent_of_peak"])
+        self.flop, self.peak = 2.0 * report["macs"], 1e9 * report["peak_gflops"]
         return report["median_ms"] / 1e3, report["minimum_ms"] / 1e3
 
     def close(self):
@@ -184,7 +185,7 @@ def measure(options, network, threads):
     result = {name: {"median_ms": 1e3 * statistics.median(median for median, _ in rounds),
                      "minimum_ms": 1e3 * min(minimum for _, minimum in rounds)} for name, rounds in times.items()}
     return {"network": network, "threads": threads, "times": result, "errors": errors, "left_out": reasons,
-            "percent_of_peak": statistics.median(convoke.percent)}
+            "percent_of_peak": 1e5 * convoke.flop / convoke.peak / result["Convoke"]["minimum_ms"]}
 
 
 def ratio(row, statistic):
@@ -216,38 +217,39 @@ def report(results):
         return " / ".join(form(find[network, threads]) for threads in counts)
 
     def milliseconds(engine):
-        return lambda row: f"{row['times'][engine]['median_ms']:.3g}" if engine in row["times"] else "–"
+        return lambda row: f"{row['times'][engine]['minimum_ms']:.3g}" if engine in row["times"] else "–"
 
     lines = [
         "# Performance", "",
         "What `benches/peers/compare.py` wrote; it says there how the peers are set up, and how to repeat it.", "",
         f"- {results['date']}, {results['machine']}",
         f"- Convoke {results['convoke']}; " + ", ".join(f"{name} {version}" for name, version in results["peers"].items()),
-        f"- One image, float32, milliseconds with {' / '.join(map(str, counts))} threads: the median of "
-        f"{results['rounds']} rounds' medians, each of {results['seconds']} s; engines take turns.",
+        f"- One image, float32, milliseconds with {' / '.join(map(str, counts))} threads: the shortest run of "
+        f"{results['rounds']} rounds of {results['seconds']} s, in which engines take turns. What else the machine does "
+        "only adds to a run.",
         "- Ratio: the fastest peer's time over Convoke's; above 1, Convoke is faster.", "",
         f"| network | {' | '.join(engines)} | ratio | % of peak |",
         "| --- |" + " ---: |" * (len(engines) + 2),
     ]
     for network in results["networks"]:
         cells = [cell(network, milliseconds(engine)) for engine in engines]
-        cells += [cell(network, lambda row: f"{ratio(row, 'median_ms'):.2f}")]
+        cells += [cell(network, lambda row: f"{ratio(row, 'minimum_ms'):.2f}")]
         cells += [cell(network, lambda row: f"{row['percent_of_peak']:.0f}")]
         lines.append(f"| {network} | " + " | ".join(cells) + " |")
     lines.append("")
     for threads in counts:
         means = [mean(ratio(find[network, threads], statistic) for network in results["networks"])
-                 for statistic in ("median_ms", "minimum_ms")]
+                 for statistic in ("minimum_ms", "median_ms")]
         lines.append(f"- {threads} thread{'s' * (threads > 1)}: geometric mean of the ratios {means[0]:.2f}; "
-                     f"of those of the shortest runs {means[1]:.2f}.")
+                     f"of those of the rounds' medians {means[1]:.2f}.")
     lines += ["", "Of the peak: 2 · MAC over time, against the FMAs on registers that as many cores do, measured in the "
               "same run. More than 100 % is Winograd's, which needs fewer multiplications.", "", "## Where Convoke loses", ""]
-    lost = [row for row in rows if ratio(row, "median_ms") < 1]
+    lost = [row for row in rows if ratio(row, "minimum_ms") < 1]
     for row in lost:
-        times = {name: time["median_ms"] for name, time in row["times"].items() if name != "Convoke"}
+        times = {name: time["minimum_ms"] for name, time in row["times"].items() if name != "Convoke"}
         best = min(times, key=times.get)
         lines.append(f"- {row['network']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {best} takes "
-                     f"{times[best]:.3g} ms, Convoke {row['times']['Convoke']['median_ms']:.3g}.")
+                     f"{times[best]:.3g} ms, Convoke {row['times']['Convoke']['minimum_ms']:.3g}.")
     lines += [] if lost else ["Nowhere in this table."]
     for row in rows:
         lines += [f"- {row['network']}, {row['threads']} threads: {name} is left out: {reason}"
@@ -280,8 +282,8 @@ def main():
         for threads in options.threads:
             row = measure(options, network, threads)
             results["rows"].append(row)
-            times = "  ".join(f"{name} {time['median_ms']:.3f}" for name, time in row["times"].items())
-            print(f"{network:16} {threads} threads  {times}  ratio {ratio(row, 'median_ms'):.2f}", file=sys.stderr, flush=True)
+            times = "  ".join(f"{name} {time['minimum_ms']:.3f}" for name, time in row["times"].items())
+            print(f"{network:16} {threads} threads  {times}  ratio {ratio(row, 'minimum_ms'):.2f}", file=sys.stderr, flush=True)
     page = report(results)
     print(page)
     if options.markdown:

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! This folder knows the format and none of our operators: how an operator is imported stands in its file, as
-//! [`Rule`]s, and so does how it is exported; only what ONNX says by operators and we do not (constants, shape arithmetic, branches) stands in `rules`.
-//! Shapes are static in a [`Graph`](crate::Graph): what the file leaves open is [bound](Binding), and everything that
-//! follows from shapes is computed while the model is imported.
+//! [`Rule`]s, and how it is exported, as [`Operator::export`](crate::ops::Operator::export); only what ONNX says by
+//! operators and we do not (constants, shape arithmetic, branches) stands in `rules`. Shapes are static in a
+//! [`Graph`](crate::Graph): what the file leaves open is [bound](Binding), and everything that follows from shapes is
+//! computed while the model is imported.
 
 // What decodes files is the only source of models.
 #![cfg_attr(not(feature = "onnx"), allow(dead_code))]

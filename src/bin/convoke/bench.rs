@@ -54,7 +54,8 @@ impl Arguments {
         if !(self.seconds > 0.0 && self.seconds <= 3600.0) {
             return Err("--seconds: expected more than 0 and at most 3600".into());
         }
-        let (graph, mut model) = self.runnable.load()?;
+        let (graph, parameters) = self.runnable.read()?;
+        let mut model = self.runnable.model(&graph, &parameters)?;
         let inputs = model::inputs(&model);
         measure(&mut model, &inputs, self.seconds / 10.0)?;
         let peak = machine::peak(model.network().isa, PEAK_ROUNDS).ok_or("this processor's peak cannot be measured")?;

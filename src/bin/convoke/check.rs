@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use convoke::graph::Value;
-use convoke::{Graph, Tensor, agreement};
+use convoke::{Graph, Parameters, Tensor, agreement};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -52,7 +52,8 @@ struct Agreement {
 
 impl Arguments {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Outcome {
-        let (graph, mut model) = self.runnable.load()?;
+        let (graph, parameters) = self.runnable.read()?;
+        let mut model = self.runnable.model(&graph, &parameters)?;
         let arrays = Arrays::read(&self.npz)?;
         let inputs = arrays.inputs(&graph)?;
         let expected = arrays.outputs(&graph)?;
@@ -60,7 +61,7 @@ impl Arguments {
         let outputs = self.compare(names.zip(model.run(&inputs)?).zip(expected));
         let agrees = outputs.iter().all(|output| output.agrees);
         let nodes = match &self.reference {
-            Some(path) if !agrees => Some(self.locate(&graph, &Arrays::read(path)?, &inputs)?),
+            Some(path) if !agrees => Some(self.locate(&graph, &parameters, &Arrays::read(path)?, &inputs)?),
             _ => None,
         };
         let report = Report { network: graph.name().to_owned(), tolerance: self.tolerance, agrees, outputs, nodes };
@@ -83,7 +84,13 @@ impl Arguments {
 
     /// Compares the nodes that the reference knows, until one differs. The code is that of the network with more
     /// outputs: where a fusion would have done away with a value, it is computed.
-    fn locate(&self, graph: &Graph, reference: &Arrays, inputs: &[&Tensor]) -> Result<Vec<Agreement>, Box<dyn Error>> {
+    fn locate(
+        &self,
+        graph: &Graph,
+        parameters: &Parameters,
+        reference: &Arrays,
+        inputs: &[&Tensor],
+    ) -> Result<Vec<Agreement>, Box<dyn Error>> {
         let known = graph.order().into_iter().filter(|id| graph.node(*id).op().is_some()).flat_map(|id| {
             let values = (0..).zip(&graph.node(id).types).map(move |(output, _)| Value { node: id, output });
             values.filter_map(|value| Some((graph.label(value), value, reference.find(&graph.label(value))?)))
@@ -98,7 +105,7 @@ impl Arguments {
         for (name, value, _) in &known {
             marked.edit().output(format!("node {name}"), *value);
         }
-        let mut model = self.runnable.model(&marked)?;
+        let mut model = self.runnable.model(&marked, parameters)?;
         let found = &model.run(inputs)?[graph.outputs().len()..];
         let names = known.iter().map(|(name, ..)| name.as_str());
         let mut nodes = self.compare(names.zip(found).zip(known.iter().map(|(.., expected)| *expected)));

@@ -24,8 +24,8 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Outcome {
-        let graph = self.source.graph()?;
-        let bytes = export::export(&graph, &self.weights.parameters(&graph)?)?;
+        let (graph, own) = self.source.read()?;
+        let bytes = export::export(&graph, &self.weights.parameters(&graph, own)?)?;
         fs::write(&self.onnx, &bytes).map_err(|error| format!("cannot write {}: {error}", self.onnx.display()))?;
         writeln!(out, "{}: {} bytes", self.onnx.display(), bytes.len())?;
         Ok(())

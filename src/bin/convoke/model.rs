@@ -39,7 +39,7 @@ impl Backend {
 /// Where parameters come from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Weights {
-    /// Its parameters, in a file; synthetic ones unless given.
+    /// Its parameters, in a file; unless given, those of the ONNX file, or synthetic ones.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 }
@@ -55,30 +55,29 @@ pub(crate) enum Backend {
 }
 
 impl Weights {
-    /// The parameters of `graph`.
-    pub(crate) fn parameters(&self, graph: &Graph) -> Result<Parameters, Box<dyn Error>> {
-        match &self.weights {
-            Some(path) => Ok(Parameters::load(path)?),
-            None => {
-                let expected = graph.parameters();
-                let expected = expected.iter().map(|(name, ty)| (name.as_str(), ty.shape.as_slice()));
-                Ok(synthetic::parameters(expected, Constants::default()))
-            }
+    /// The parameters of a network: those of the file, or those that came with it.
+    pub(crate) fn parameters(&self, graph: &Graph, own: Option<Parameters>) -> Result<Parameters, Box<dyn Error>> {
+        if let Some(path) = &self.weights {
+            return Ok(Parameters::load(path)?);
         }
+        Ok(own.unwrap_or_else(|| {
+            let expected = graph.parameters();
+            let expected = expected.iter().map(|(name, ty)| (name.as_str(), ty.shape.as_slice()));
+            synthetic::parameters(expected, Constants::default())
+        }))
     }
 }
 
 impl Runnable {
-    /// The network, with its graph.
-    pub(crate) fn load(&self) -> Result<(Graph, Model), Box<dyn Error>> {
-        let graph = self.source.graph()?;
-        let model = self.model(&graph)?;
-        Ok((graph, model))
+    /// The network's graph and parameters.
+    pub(crate) fn read(&self) -> Result<(Graph, Parameters), Box<dyn Error>> {
+        let (graph, own) = self.source.read()?;
+        let parameters = self.weights.parameters(&graph, own)?;
+        Ok((graph, parameters))
     }
 
-    /// `graph`, which is that of the source or one made of it, with the source's parameters.
-    pub(crate) fn model(&self, graph: &Graph) -> Result<Model, Box<dyn Error>> {
-        let parameters = self.weights.parameters(graph)?;
+    /// A graph, which is the network's or one made of it, ready to run.
+    pub(crate) fn model(&self, graph: &Graph, parameters: &Parameters) -> Result<Model, Box<dyn Error>> {
         let network = match self.backend {
             Backend::Jit => {
                 let mut target = self.source.target()?;
@@ -88,12 +87,12 @@ impl Runnable {
                 Arc::clone(jit::compile(&compile(graph, &target)?)?.network())
             }
             Backend::Rust => {
-                let entry =
-                    self.source.entry().ok_or("only networks of the zoo are compiled into this command as Rust")?;
+                let entry = self.source.entry();
+                let entry = entry.ok_or("only networks of the zoo are compiled into this command as Rust")?;
                 Arc::new((entry.network)().clone())
             }
         };
-        Ok(Model::new(network, &parameters)?.threads(self.threads))
+        Ok(Model::new(network, parameters)?.threads(self.threads))
     }
 }
 

@@ -58,7 +58,7 @@ impl Arguments {
             last = Instant::now();
         };
         let target = self.source.target()?;
-        let graph = self.source.graph()?;
+        let (graph, own) = self.source.read()?;
         end("read");
         let mut optimized = graph.clone();
         passes::run_pipeline(&mut optimized, false)?;
@@ -72,7 +72,7 @@ impl Arguments {
         // It verifies once more, which is not to count twice.
         let compiled = jit::compile(&program)?;
         end("code");
-        let parameters = self.weights.parameters(&graph)?;
+        let parameters = self.weights.parameters(&graph, own)?;
         end("parameters");
         let mut model = Model::new(compiled.network().clone(), &parameters)?;
         end("prepare");

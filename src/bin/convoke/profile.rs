@@ -44,7 +44,7 @@ struct Report {
 /// A step of the plan. Steps that move data have no MACs.
 #[derive(Debug, Serialize)]
 struct Step {
-    /// Its node, or the tensor that it writes.
+    /// The nodes that it computes, or the tensor that it writes.
     name: String,
     /// Its operator, `convert` or `halo`.
     op: &'static str,
@@ -100,7 +100,9 @@ impl Arguments {
             let (name, op, algorithm, cost, refused) = match &step.kind {
                 StepKind::Node(node) => {
                     let cost = costs.get(&node.node).copied().unwrap_or_default();
-                    (node.name.clone(), node.op, node.algorithm_name, cost, &node.refusals[..])
+                    let made_from = &profile.graph.node(node.node).origin;
+                    let name = if made_from.is_empty() { node.name.clone() } else { made_from.join(" + ") };
+                    (name, node.op, node.algorithm_name, cost, &node.refusals[..])
                 }
                 StepKind::Convert => (written(), "convert", "", moved, &[][..]),
                 StepKind::Halo => (written(), "halo", "", Cost::default(), &[][..]),

@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Outcome {
-        let (graph, mut model) = self.runnable.load()?;
+        let (graph, parameters) = self.runnable.read()?;
+        let mut model = self.runnable.model(&graph, &parameters)?;
         let labels = self.labels.as_deref().map(labels).transpose()?;
         let inputs = self.inputs(&graph)?;
         let outputs = model.run(&inputs.iter().collect::<Vec<_>>())?;
