@@ -4,16 +4,11 @@
 //! loop of nothing but FMAs measures in between; then criterion measures the best tile of each layer. `CONVOKE_ISA`
 //! chooses another instruction set.
 
-#[cfg(target_arch = "aarch64")]
-use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32};
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
-use std::hint::black_box;
 use std::time::Instant;
 
 use convoke_runtime::activation::Activation;
 use convoke_runtime::kernels::{self, Conv, Depthwise, Family, Params, Tile, Ukernel};
-use convoke_runtime::{AlignedVec, Isa};
+use convoke_runtime::{AlignedVec, Isa, machine};
 use criterion::{Criterion, Throughput};
 
 /// A square layer with padding that keeps its size: `hw` × `hw`, `input` to `output` channels, window `k` × `k`. A
@@ -173,38 +168,9 @@ fn time(f: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Seconds for one FLOP in a loop of nothing but FMAs: sixteen independent chains of vectors of `isa`.
+/// Seconds for one FLOP in a loop of nothing but FMAs.
 fn peak(isa: Isa) -> f64 {
-    const STEPS: usize = 10_000;
-
-    macro_rules! chains {
-        ($feature:literal, $splat:ident, $fma:ident) => {{
-            #[target_feature(enable = $feature)]
-            fn run() {
-                let (a, b) = (black_box($splat(0.5)), black_box($splat(1.0)));
-                let mut chains = [b; 16];
-                for _ in 0..STEPS {
-                    for x in &mut chains {
-                        *x = $fma(*x, a, b);
-                    }
-                }
-                black_box(chains);
-            }
-            // SAFETY: `Isa::detect` found the instructions.
-            unsafe { run() }
-        }};
-    }
-
-    let seconds = time(|| match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => chains!("avx512f", _mm512_set1_ps, _mm512_fmadd_ps),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => chains!("avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => chains!("neon", vdupq_n_f32, vfmaq_f32),
-        _ => panic!("there is no peak to compare with for {isa}"),
-    });
-    seconds / (STEPS * 16 * 2 * isa.lanes()) as f64
+    1.0 / machine::peak(isa, 1).expect("`Isa::detect` found the instructions")
 }
 
 /// Prints the best tiles of each layer in per cent of the peak, and returns the best case of each.

@@ -93,7 +93,7 @@ impl Stopwatch {
         while std::mem::take(&mut open) {
             for ((_, subject), times) in subjects.iter_mut().zip(&mut times) {
                 if !self.is_enough(times) {
-                    times.push(subject.run()?.into_iter().flatten().sum());
+                    times.push(subject.run()?);
                     open = true;
                 }
             }
@@ -110,12 +110,11 @@ impl Stopwatch {
     /// As for [`compare`](Self::compare).
     pub fn profile(&self, graph: &Graph) -> Result<Profile, MeasureError> {
         let mut subject = Subject::new(graph, &self.target)?;
-        subject.timed.fill(true);
         let (mut totals, mut steps) = (Vec::new(), vec![Vec::new(); subject.timed.len()]);
         while !self.is_enough(&totals) {
-            let run = subject.run()?;
-            totals.push(run.iter().flatten().sum());
-            steps.iter_mut().zip(run).for_each(|(times, time)| times.extend(time));
+            let run = subject.steps()?;
+            totals.push(run.iter().sum());
+            steps.iter_mut().zip(run).for_each(|(times, time)| times.push(time));
         }
         let Subject { graph, plan, .. } = subject;
         Ok(Profile { graph, plan, steps: steps.into_iter().map(Time::of).collect(), total: Time::of(totals) })
@@ -140,18 +139,23 @@ pub struct Profile {
     pub total: Time,
 }
 
-/// A compiled graph with its inputs.
-struct Subject {
+/// A compiled graph with parameters and inputs, ready to be timed.
+#[derive(Debug)]
+pub struct Subject {
     graph: Graph,
     plan: Plan,
     model: Model,
     inputs: Vec<Tensor>,
-    /// The steps whose time counts.
+    /// The steps whose time counts in [`run`](Self::run).
     timed: Vec<bool>,
 }
 
 impl Subject {
-    fn new(graph: &Graph, target: &Target) -> Result<Self, MeasureError> {
+    /// Compiles `graph` for `target`, which must be able to run here, for one thread.
+    ///
+    /// # Errors
+    /// [`MeasureError`] where it does not compile or run here.
+    pub fn new(graph: &Graph, target: &Target) -> Result<Self, MeasureError> {
         let (graph, plan) = crate::plan(graph, target)?;
         let program = lower::program(&graph, &plan, &graph.parameters())?;
         let network = jit::compile(&program)?;
@@ -161,17 +165,26 @@ impl Subject {
         let mut subject = Self { graph, plan, model, inputs, timed };
         // The first runs meet cold caches and pages that are not there yet.
         for _ in 0..2 {
-            subject.run()?;
+            subject.steps()?;
         }
         Ok(subject)
     }
 
-    /// Runs once: the seconds of each step that counts.
-    fn run(&mut self) -> Result<Vec<Option<f64>>, MeasureError> {
+    /// Runs once: the seconds of all steps but conversions of the graph's own inputs and outputs, as
+    /// [`Stopwatch::compare`] counts them.
+    ///
+    /// # Errors
+    /// None where it has run before.
+    pub fn run(&mut self) -> Result<f64, MeasureError> {
+        let steps = self.steps()?;
+        Ok(steps.iter().zip(&self.timed).filter(|(_, timed)| **timed).map(|(seconds, _)| seconds).sum())
+    }
+
+    /// Runs once: the seconds of each step.
+    fn steps(&mut self) -> Result<Vec<f64>, MeasureError> {
         let inputs: Vec<&Tensor> = self.inputs.iter().collect();
         let steps = self.model.profile(&inputs)?;
-        let seconds = steps.iter().map(|step| step.nanoseconds as f64 * 1e-9);
-        Ok(seconds.zip(&self.timed).map(|(seconds, timed)| timed.then_some(seconds)).collect())
+        Ok(steps.iter().map(|step| step.nanoseconds as f64 * 1e-9).collect())
     }
 }
 

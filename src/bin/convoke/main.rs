@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod check;
+mod cost;
 mod export;
 mod graph;
 mod inspect;
@@ -42,6 +43,7 @@ enum Command {
     Profile(profile::Arguments),
     Export(export::Arguments),
     Graph(graph::Arguments),
+    Cost(cost::Arguments),
 }
 
 /// What a subcommand comes to: its output is written, or there is a reason why not.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Profile(arguments) => arguments.run(out),
         Command::Export(arguments) => arguments.run(out),
         Command::Graph(arguments) => arguments.run(out),
+        Command::Cost(arguments) => arguments.run(out),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
