@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 /// Compares one network in each backend; whether all agree.
 fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let reference = Reference::read(path)?;
-    let entry = zoo::find(&reference.model).ok_or_else(|| unknown(&reference.model))?;
+    let entry = zoo::find(&reference.model)?;
     let graph = entry.graph()?;
     counts::compare(&reference, &graph, entry)?;
     let (parameters, image) = synthesize(&reference);
@@ -68,11 +68,6 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
         }
     }
     Ok(agree)
-}
-
-fn unknown(model: &str) -> String {
-    let known: Vec<_> = zoo::NETWORKS.iter().map(|entry| entry.name).collect();
-    format!("there is no network `{model}`; known are {}", known.join(", "))
 }
 
 /// The parameters and the image of the formula.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use convoke::compiler::lower::Target;
 use convoke::compiler::onnx::{Binding, File, Imported};
+use convoke::compiler::ops::Attribute;
 use convoke::lang::{Errors, Module};
 use convoke::runtime::Isa;
 use convoke::runtime::kernels::ukernels;
@@ -21,24 +22,46 @@ pub(crate) struct Source {
     /// The instruction set: scalar, neon, avx2 or avx512; this machine's unless given.
     #[arg(long)]
     isa: Option<Isa>,
-    /// What an ONNX file leaves open: a dimension, `N=1`, or an input's shape, `image=1x3x224x224`.
-    #[arg(long, value_name = "NAME=SIZE", value_parser = open)]
-    set: Vec<(String, Vec<usize>)>,
+    /// A constant of the network, `width=0.5`, or what an ONNX file leaves open: a dimension, `N=1`, or an input's
+    /// shape, `image=1x3x224x224`. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
 }
 
-/// `N=1` or `image=1x3x224x224`.
-fn open(text: &str) -> Result<(String, Vec<usize>), String> {
-    let parsed = text.split_once('=').and_then(|(name, sizes)| {
-        let sizes = sizes.split('x').map(|size| size.parse().ok()).collect::<Option<Vec<usize>>>()?;
-        Some((name.to_owned(), sizes))
-    });
-    parsed.ok_or_else(|| "expected a size, `N=1`, or a shape, `image=1x3x224x224`".to_owned())
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A whole number, a number, a truth value or a text.
+fn constant(text: &str) -> Attribute {
+    if let Ok(value) = text.parse() {
+        Attribute::Int(value)
+    } else if let Ok(value) = text.parse() {
+        Attribute::Float(value)
+    } else if let Ok(value) = text.parse() {
+        Attribute::Bool(value)
+    } else {
+        Attribute::Text(text.to_owned())
+    }
+}
+
+/// The dimension or the shape that each setting gives.
+fn binding(settings: &[(String, String)]) -> Result<Binding, String> {
+    settings.iter().try_fold(Binding::new(), |binding, (name, value)| {
+        let sizes: Option<Vec<usize>> = value.split('x').map(|size| size.parse().ok()).collect();
+        match sizes.as_deref() {
+            Some(&[size]) => Ok(binding.size(name, size)),
+            Some(shape) => Ok(binding.shape(name, shape)),
+            None => Err(format!("{name}={value}: expected a size, `N=1`, or a shape, `image=1x3x224x224`")),
+        }
+    })
 }
 
 impl Source {
-    /// The zoo's entry, if it is one.
+    /// The zoo's entry, if it is one as it stands there.
     pub(crate) fn entry(&self) -> Option<&'static zoo::Entry> {
-        zoo::find(&self.network)
+        zoo::find(&self.network).ok().filter(|_| self.set.is_empty())
     }
 
     /// Its graph.
@@ -48,20 +71,17 @@ impl Source {
 
     /// Its graph, and the parameters that come with it.
     pub(crate) fn read(&self) -> Result<(Graph, Option<Parameters>), Box<dyn Error>> {
-        if let Some(entry) = self.entry() {
-            return Ok((entry.graph()?, None));
-        }
+        let constants: Vec<_> = self.set.iter().map(|(name, value)| (name.as_str(), constant(value))).collect();
+        let unknown = match zoo::find(&self.network) {
+            Ok(entry) => return Ok((entry.graph_with(&constants)?, None)),
+            Err(unknown) => unknown,
+        };
         let path = Path::new(&self.network);
         if !path.exists() {
-            let message = format!("`{}` is neither a network of the zoo (`convoke zoo`) nor a file", self.network);
-            return Err(message.into());
+            return Err(format!("there is no file `{}`, and {unknown}", path.display()).into());
         }
         if path.extension().is_some_and(|extension| extension == "onnx") {
-            let binding = self.set.iter().fold(Binding::new(), |binding, (name, sizes)| match sizes[..] {
-                [size] => binding.size(name, size),
-                _ => binding.shape(name, sizes.as_slice()),
-            });
-            let Imported { graph, parameters } = File::open(path)?.import(&binding)?;
+            let Imported { graph, parameters } = File::open(path)?.import(&binding(&self.set)?)?;
             return Ok((graph, Some(parameters)));
         }
         let file = path.display().to_string();
@@ -75,7 +95,7 @@ impl Source {
             (None, []) => return Err(format!("{file}: there is no network in this file").into()),
             (None, names) => return Err(format!("{file}: say which with --name: {}", names.join(", ")).into()),
         };
-        Ok((module.graph(name).map_err(mistakes)?, None))
+        Ok((module.graph_with(name, &constants).map_err(mistakes)?, None))
     }
 
     pub(crate) fn target(&self) -> Result<Target, Box<dyn Error>> {

@@ -11,6 +11,17 @@ fn document() -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The examples that are whole descriptions.
+pub(super) fn descriptions() -> Vec<String> {
+    code_blocks(&document()).into_iter().filter(|(kind, _)| kind == "cnn").map(|(_, text)| text).collect()
+}
+
+/// The description that has this network.
+pub(super) fn description(network: &str) -> String {
+    let has_it = |text: &String| text.contains(&format!("network {network}("));
+    descriptions().into_iter().find(has_it).unwrap_or_else(|| panic!("no example has `{network}`"))
+}
+
 /// The code blocks: what stands behind the backticks, and the text.
 fn code_blocks(document: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::document::descriptions;
 use super::errors;
 use crate::lang::Module;
 
@@ -89,19 +90,19 @@ fn random_tokens() {
 /// Single changes of real descriptions: tokens left out, doubled or swapped.
 #[test]
 fn mutations() {
-    let text = include_str!("zoo.cnn");
-    let words: Vec<&str> = text.split_inclusive([' ', '(', ')', '{', '}', ',', ':', ';']).collect();
-    let places = 0..words.len() - 1;
-    proptest!(ProptestConfig::with_cases(150), |(first in places.clone(), second in places, kind in 0..3)| {
-        let mut words = words.clone();
+    let texts = descriptions();
+    let place = any::<prop::sample::Index>;
+    proptest!(ProptestConfig::with_cases(600), |(text in place(), first in place(), second in place(), kind in 0..3)| {
+        let text = text.get(&texts);
+        let mut words: Vec<&str> = text.split_inclusive([' ', '(', ')', '{', '}', ',', ':', ';']).collect();
+        let (first, second) = (first.index(words.len()), second.index(words.len()));
         match kind {
             0 => { words.remove(first); }
             1 => words.insert(first, words[second]),
             _ => words.swap(first, second),
         }
         if let Ok(module) = Module::parse(&words.concat()) {
-            let _ = module.networks();
-            let _ = module.graph("SeResNet50");
+            let _ = module.graphs();
         }
     });
 }
