@@ -75,12 +75,12 @@ impl Model {
         load(network.into(), &Parameters::load(path)?)
     }
 
-    /// As [`Model::new`], with the parameters in a safetensors file in memory.
+    /// As [`Model::new`], with the parameters in a file in memory; see [`Parameters::from_bytes`].
     ///
     /// # Errors
     /// [`LoadError`], also where the bytes are not such a file.
-    pub fn from_safetensors(network: impl Into<Arc<Network>>, bytes: &[u8]) -> Result<Self, LoadError> {
-        load(network.into(), &Parameters::from_safetensors(bytes)?)
+    pub fn from_bytes(network: impl Into<Arc<Network>>, bytes: &[u8]) -> Result<Self, LoadError> {
+        load(network.into(), &Parameters::from_bytes(bytes)?)
     }
 
     /// The same model, running on this many threads, the calling one among them; 0 means [`available_threads`]. No

@@ -10,7 +10,12 @@ use memmap2::Mmap;
 use super::{FormatError, Parameters, safetensors};
 
 impl Parameters {
-    /// The parameters in a file, whose extension says its format: `.safetensors`.
+    /// The parameters in a file: safetensors, or a dict of tensors as `torch.save` writes it (`.pth`, `.pt`) from
+    /// PyTorch 1.6 on. Its first bytes tell which.
+    ///
+    /// Nothing of a PyTorch file is executed: what its pickle holds besides tensors, dicts, lists, tuples, texts and
+    /// numbers is refused. The dict may be in another, as checkpoints have it, under `state_dict`,
+    /// `model_state_dict`, `model`, `net` or `params`; a `module.` before all names, of `DataParallel`, is left out.
     ///
     /// The file is mapped, not read; float32 tensors stay in it, float16, bfloat16 and float64 are converted, and
     /// BatchNorm's counters `num_batches_tracked` are left out. As with every mapped file, nobody may change it while
@@ -34,13 +39,8 @@ impl Parameters {
 }
 
 fn load(path: &Path) -> Result<Parameters, FileError> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors") => {
-            let file = map(path).map_err(|error| FileError::Read { path: path.to_owned(), error })?;
-            Parameters::from_mapped(&Arc::new(file)).map_err(|error| FileError::Format { path: path.to_owned(), error })
-        }
-        _ => Err(FileError::Extension { path: path.to_owned() }),
-    }
+    let file = map(path).map_err(|error| FileError::Read { path: path.to_owned(), error })?;
+    Parameters::from_mapped(&Arc::new(file)).map_err(|error| FileError::Format { path: path.to_owned(), error })
 }
 
 fn map(path: &Path) -> io::Result<Mmap> {
@@ -88,13 +88,7 @@ pub enum FileError {
         /// What the system says.
         error: io::Error,
     },
-    /// Its extension is none of a format that we read.
-    #[error("cannot tell the format of {} from its name: parameters are read from `.safetensors` files", path.display())]
-    Extension {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is not what its extension says, or not a file of parameters.
+    /// It is no file of parameters.
     #[error("{}: {error}", path.display())]
     Format {
         /// The file.

@@ -3,13 +3,18 @@
 mod check;
 mod file;
 mod float;
+mod format;
+mod info;
 mod json;
 mod nearest;
 mod safetensors;
+mod torch;
 
 pub use check::{Misshapen, Missing, ParameterErrors};
 pub use file::FileError;
-pub use safetensors::FormatError;
+pub use format::FormatError;
+pub use safetensors::SafetensorsError;
+pub use torch::{PickleError, TorchError, ZipError};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +25,7 @@ use memmap2::Mmap;
 
 use crate::network::ValueInfo;
 use crate::{AlignedVec, Tensor, TensorView};
-use safetensors::{DType, Info};
+use info::{DType, Info};
 
 /// Named float32 tensors, in the order of their names.
 ///
@@ -48,18 +53,15 @@ enum Data {
 }
 
 impl Parameters {
-    /// The float32 tensors of a file in the format safetensors. They are copied.
-    ///
-    /// As in [`Parameters::load`], float16, bfloat16 and float64 are converted, and BatchNorm's counters
-    /// `num_batches_tracked` left out.
+    /// The tensors of a file, safetensors or PyTorch's, as [`Parameters::load`] reads it. They are copied.
     ///
     /// # Errors
-    /// [`FormatError`] where the bytes are not such a file, or a tensor's type is none of these four.
-    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, FormatError> {
+    /// [`FormatError`] where the bytes are not such a file, or hold more than parameters.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         Self::from_infos(bytes, |_| None)
     }
 
-    /// As [`Parameters::from_safetensors`], leaving in the file what can be read there.
+    /// As [`Parameters::from_bytes`], leaving in the file what can be read there.
     fn from_mapped(file: &Arc<Mmap>) -> Result<Self, FormatError> {
         Self::from_infos(file, |info| Data::mapped(file, info))
     }
@@ -67,8 +69,8 @@ impl Parameters {
     /// The tensors of a file, their elements from `in_place` or else copied.
     fn from_infos(file: &[u8], in_place: impl Fn(&Info) -> Option<Data>) -> Result<Self, FormatError> {
         let mut parameters = Self::default();
-        for info in safetensors::parse(file)? {
-            let data = in_place(&info).unwrap_or_else(|| Data::Owned(info.dtype.to_f32(&file[info.bytes])));
+        for info in format::parse(file)? {
+            let data = in_place(&info).unwrap_or_else(|| Data::Owned(info.to_f32(file)));
             if parameters.entries.contains_key(&info.name) {
                 return Err(FormatError::Duplicate { name: info.name });
             }
@@ -135,6 +137,7 @@ impl Data {
     fn mapped(file: &Arc<Mmap>, info: &Info) -> Option<Self> {
         let in_place = cfg!(target_endian = "little")
             && info.dtype == DType::F32
+            && info.strides.is_none()
             && file[info.bytes.clone()].as_ptr().cast::<f32>().is_aligned();
         in_place.then(|| Self::Mapped { file: Arc::clone(file), bytes: info.bytes.clone() })
     }

@@ -9,75 +9,23 @@
 //! The format is described at <https://github.com/huggingface/safetensors>.
 
 use std::io::{self, Write};
-use std::ops::Range;
 
 use super::Parameters;
-use super::float::{from_bf16, from_f16};
+use super::info::{COUNTER, DType, Info};
 use super::json::{Json, JsonError, write_string};
-use crate::AlignedVec;
 use crate::tensor::count;
 
 /// Bytes that hold the length of the header.
 const LENGTH: usize = 8;
 
-/// The end of the names of BatchNorm's counters in PyTorch, which only training reads.
-const COUNTER: &str = "num_batches_tracked";
-
-/// A tensor in a file.
-#[derive(Debug)]
-pub(super) struct Info {
-    pub(super) name: String,
-    pub(super) dtype: DType,
-    pub(super) shape: Vec<usize>,
-    /// Where its elements lie in the file; as many bytes as shape and type ask for.
-    pub(super) bytes: Range<usize>,
-}
-
-/// The types of elements that become float32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DType {
-    F16,
-    Bf16,
-    F32,
-    F64,
-}
-
-impl DType {
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "F16" => Some(Self::F16),
-            "BF16" => Some(Self::Bf16),
-            "F32" => Some(Self::F32),
-            "F64" => Some(Self::F64),
-            _ => None,
-        }
-    }
-
-    const fn size(self) -> usize {
-        match self {
-            Self::F16 | Self::Bf16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-
-    /// Little-endian elements of this type as float32.
-    pub(super) fn to_f32(self, bytes: &[u8]) -> AlignedVec<f32> {
-        let mut elements = AlignedVec::zeroed(bytes.len() / self.size());
-        match self {
-            Self::F16 => convert(bytes, &mut elements, |bytes| from_f16(u16::from_le_bytes(bytes))),
-            Self::Bf16 => convert(bytes, &mut elements, |bytes| from_bf16(u16::from_le_bytes(bytes))),
-            Self::F32 => convert(bytes, &mut elements, f32::from_le_bytes),
-            Self::F64 => convert(bytes, &mut elements, |bytes| f64::from_le_bytes(bytes) as f32),
-        }
-        elements
-    }
-}
-
-fn convert<const SIZE: usize>(bytes: &[u8], elements: &mut [f32], element: impl Fn([u8; SIZE]) -> f32) {
-    let (chunks, _) = bytes.as_chunks();
-    for (to, from) in elements.iter_mut().zip(chunks) {
-        *to = element(*from);
+/// The type that the header calls so.
+fn dtype(name: &str) -> Option<DType> {
+    match name {
+        "F16" => Some(DType::F16),
+        "BF16" => Some(DType::Bf16),
+        "F32" => Some(DType::F32),
+        "F64" => Some(DType::F64),
+        _ => None,
     }
 }
 
@@ -90,11 +38,11 @@ struct Description {
 }
 
 /// The tensors of a file, but for BatchNorm's counters, in the order in which they lie there. Names may repeat.
-pub(super) fn parse(file: &[u8]) -> Result<Vec<Info>, FormatError> {
-    let (length, rest) = file.split_first_chunk().ok_or(FormatError::Length { found: file.len() })?;
+pub(super) fn parse(file: &[u8]) -> Result<Vec<Info>, SafetensorsError> {
+    let (length, rest) = file.split_first_chunk().ok_or(SafetensorsError::Length { found: file.len() })?;
     let stated = u64::from_le_bytes(*length);
     let header = usize::try_from(stated).ok().and_then(|length| rest.get(..length));
-    let header = header.ok_or(FormatError::Header { stated, found: rest.len() })?;
+    let header = header.ok_or(SafetensorsError::Header { stated, found: rest.len() })?;
     let data = LENGTH + header.len()..file.len();
 
     let mut tensors = describe(header)?;
@@ -104,20 +52,20 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<Info>, FormatError> {
     for tensor in &tensors {
         let [from, to] = tensor.offsets;
         if from != end || to < from || to > data.len() {
-            return Err(FormatError::Offsets { name: tensor.name.clone(), from, to, next: end, data: data.len() });
+            return Err(SafetensorsError::Offsets { name: tensor.name.clone(), from, to, next: end, data: data.len() });
         }
         end = to;
         infos.extend(tensor.check(data.start)?);
     }
     if end != data.len() {
-        return Err(FormatError::Trailing { end, data: data.len() });
+        return Err(SafetensorsError::Trailing { end, data: data.len() });
     }
     Ok(infos)
 }
 
 /// The tensors that a header describes, in its order.
-fn describe(header: &[u8]) -> Result<Vec<Description>, FormatError> {
-    let text = str::from_utf8(header).map_err(|error| FormatError::Utf8 { at: error.valid_up_to() })?;
+fn describe(header: &[u8]) -> Result<Vec<Description>, SafetensorsError> {
+    let text = str::from_utf8(header).map_err(|error| SafetensorsError::Utf8 { at: error.valid_up_to() })?;
     let mut tensors = Vec::new();
     let mut json = Json::new(text);
     let parsed = json.object(|json, name| {
@@ -147,24 +95,24 @@ fn describe(header: &[u8]) -> Result<Vec<Description>, FormatError> {
     });
     match parsed.and_then(|()| json.end()) {
         Ok(()) => Ok(tensors),
-        Err(JsonError { at, expected }) => Err(FormatError::Json { at, expected }),
+        Err(JsonError { at, expected }) => Err(SafetensorsError::Json { at, expected }),
     }
 }
 
 impl Description {
     /// What it says, where type, shape and size agree; `None` for a counter. Offsets count from byte `start`.
-    fn check(&self, start: usize) -> Result<Option<Info>, FormatError> {
-        let Some(dtype) = DType::parse(&self.dtype) else {
+    fn check(&self, start: usize) -> Result<Option<Info>, SafetensorsError> {
+        let Some(dtype) = dtype(&self.dtype) else {
             if self.name.ends_with(COUNTER) {
                 return Ok(None);
             }
-            return Err(FormatError::DType { name: self.name.clone(), dtype: self.dtype.clone() });
+            return Err(SafetensorsError::DType { name: self.name.clone(), dtype: self.dtype.clone() });
         };
         let [from, to] = self.offsets;
         // An element occupies four bytes in memory, at least.
         let size = dtype.size().max(size_of::<f32>());
         if count(&self.shape, size).is_none_or(|count| count * dtype.size() != to - from) {
-            return Err(FormatError::Size {
+            return Err(SafetensorsError::Size {
                 name: self.name.clone(),
                 dtype: self.dtype.clone(),
                 shape: self.shape.clone(),
@@ -172,7 +120,7 @@ impl Description {
             });
         }
         let (name, shape) = (self.name.clone(), self.shape.clone());
-        Ok(Some(Info { name, dtype, shape, bytes: start + from..start + to }))
+        Ok(Some(Info { name, dtype, shape, bytes: start + from..start + to, strides: None }))
     }
 }
 
@@ -205,7 +153,7 @@ pub(super) fn write(parameters: &Parameters, out: &mut impl Write) -> io::Result
 /// Bytes that are not a file in the format safetensors, or not one of parameters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum FormatError {
+pub enum SafetensorsError {
     /// Too short for the length of the header.
     #[error("safetensors: the file has {found} bytes, its first {LENGTH} should state the header's length")]
     Length {
@@ -233,12 +181,6 @@ pub enum FormatError {
         at: usize,
         /// What should stand there.
         expected: &'static str,
-    },
-    /// Two tensors have one name.
-    #[error("safetensors: there are two tensors `{name}`")]
-    Duplicate {
-        /// The name.
-        name: String,
     },
     /// A tensor does not lie where it should.
     #[error(

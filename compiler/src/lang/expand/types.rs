@@ -92,7 +92,7 @@ pub(super) fn network(
                     &NETWORK
                 }
 
-                /// Loads the parameters from a file, safetensors, and prepares them.
+                /// Loads the parameters from a file, safetensors or PyTorch's, and prepares them.
                 ///
                 /// # Errors
                 /// Where the file cannot be read; or parameters are missing, superfluous or of another shape: then the
@@ -102,12 +102,12 @@ pub(super) fn network(
                     ::core::result::Result::Ok(Self { model })
                 }
 
-                /// Loads the parameters from the content of a safetensors file, and prepares them.
+                /// Loads the parameters from the content of such a file, and prepares them.
                 ///
                 /// # Errors
                 /// As `load`.
                 pub fn from_bytes(bytes: &[u8]) -> ::core::result::Result<Self, #rt::LoadError> {
-                    let model = #rt::Model::from_safetensors(::std::sync::Arc::clone(&NETWORK), bytes)?;
+                    let model = #rt::Model::from_bytes(::std::sync::Arc::clone(&NETWORK), bytes)?;
                     ::core::result::Result::Ok(Self { model })
                 }
 
