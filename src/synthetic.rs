@@ -28,8 +28,8 @@ const fn splitmix64(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// `u` of this name at index 0, 1, 2, ….
-fn uniform(name: &str) -> impl Iterator<Item = f32> {
+/// `u` of this name at index 0, 1, 2, …: numbers in [0, 1).
+pub fn uniform(name: &str) -> impl Iterator<Item = f32> + use<> {
     const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
     let hash = fnv1a64(name);
     (1..).map(move |i: u64| (splitmix64(hash.wrapping_add(i.wrapping_mul(STEP))) >> 40) as f32 * (1.0 / 16_777_216.0))

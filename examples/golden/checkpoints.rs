@@ -1,18 +1,28 @@
-//! Where a network departs from its reference first.
+//! Where a network departs from its reference first, and whether float32 determines it so far.
+//!
+//! Some networks with synthetic parameters are chaotic: their blocks multiply every difference, and the reference's own
+//! roundings with it. What an output is good for is therefore measured: the image is changed by a few units in the last
+//! place, which no reference can tell from its own roundings, and what follows differs from it by at least as much.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 
 use convoke::graph::{Graph, Value, evaluate};
-use convoke::{Model, Parameters, Tensor, jit};
+use convoke::{Model, Parameters, Tensor, jit, synthetic};
 
 use crate::TOLERANCE;
 use crate::reference::Checkpoint;
 
+/// The relative change of a pixel that shows what float32 determines: four units in the last place.
+const CHANGE: f32 = 4.0 * f32::EPSILON;
+
 /// What the checkpoints say.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
+    /// All checkpoints agree, and the output as far as float32 determines it: it changes as much with the image's last
+    /// places.
+    Undetermined { change: f32, compared: usize },
     /// The operators' definitions give something else: the network is another one.
     Network(Difference),
     /// The definitions agree, the machine code does not.
@@ -30,30 +40,54 @@ pub(crate) struct Difference {
     pub(crate) before: usize,
 }
 
-/// Finds the first checkpoint that differs.
+/// Finds the first checkpoint that differs, of a network whose output has this error.
 pub(crate) fn locate(
     graph: &Graph,
     checkpoints: &[Checkpoint],
     parameters: &Parameters,
     image: &Tensor,
+    error: f32,
 ) -> Result<Verdict, Box<dyn Error>> {
     let marks = marks(graph, checkpoints);
-    let trace = evaluate::trace(graph, std::slice::from_ref(image), parameters)?;
-    let defined = marks.iter().filter_map(|(checkpoint, value)| Some((*checkpoint, trace.value(*value)?)));
-    if let Some(difference) = first_difference(defined) {
-        return Ok(Verdict::Network(difference));
-    }
     let mut marked = graph.clone();
     for (i, (_, value)) in marks.iter().enumerate() {
         marked.edit().output(format!("checkpoint{i}"), *value);
     }
     let mut model = Model::new(jit::compile(&marked)?, parameters)?;
-    let outputs = &model.run(&[image])?[graph.outputs().len()..];
-    let computed = marks.iter().map(|(checkpoint, _)| *checkpoint).zip(outputs);
-    Ok(match first_difference(computed) {
-        Some(difference) => Verdict::Code(difference),
-        None => Verdict::Agree { compared: marks.len() },
-    })
+    let computed = model.run(&[image])?.to_vec();
+    let changed = model.run(&[&shaken(image)])?;
+    let first = graph.outputs().len();
+    let values =
+        marks.iter().zip(&computed[first..]).zip(&changed[first..]).map(|(((checkpoint, _), value), changed)| {
+            (*checkpoint, value, largest_difference(value, changed) / scale(checkpoint))
+        });
+    if first_difference(values).is_none() {
+        let largest = computed[0].data().iter().fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
+        let change = (largest_difference(&computed[0], &changed[0]) / largest) as f32;
+        let compared = marks.len();
+        let undetermined = error <= change;
+        return Ok(if undetermined { Verdict::Undetermined { change, compared } } else { Verdict::Agree { compared } });
+    }
+    let trace = evaluate::trace(graph, std::slice::from_ref(image), parameters)?;
+    let defined = marks.iter().filter_map(|(checkpoint, value)| Some((*checkpoint, trace.value(*value)?, 0.0)));
+    if let Some(difference) = first_difference(defined) {
+        return Ok(Verdict::Network(difference));
+    }
+    let computed = marks.iter().zip(&computed[first..]).map(|((checkpoint, _), value)| (*checkpoint, value, 0.0));
+    Ok(first_difference(computed).map_or(Verdict::Agree { compared: marks.len() }, Verdict::Code))
+}
+
+/// The image with every pixel changed by [`CHANGE`], up or down.
+fn shaken(image: &Tensor) -> Tensor {
+    let mut shaken = image.clone();
+    for (pixel, u) in shaken.data_mut().iter_mut().zip(synthetic::uniform("shaken")) {
+        *pixel *= if u < 0.5 { 1.0 - CHANGE } else { 1.0 + CHANGE };
+    }
+    shaken
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    a.data().iter().zip(b.data()).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
 }
 
 /// The checkpoints whose module has nodes in the graph, with the last of its values. Modules that run more than once
@@ -78,10 +112,15 @@ fn marks<'r>(graph: &Graph, checkpoints: &'r [Checkpoint]) -> Vec<(&'r Checkpoin
         .collect()
 }
 
-fn first_difference<'a>(values: impl Iterator<Item = (&'a Checkpoint, &'a Tensor)>) -> Option<Difference> {
-    values.enumerate().find_map(|(before, (checkpoint, value))| {
+/// The first value that differs from its checkpoint by more than the tolerance and what float32 leaves undetermined.
+fn first_difference<'a>(values: impl Iterator<Item = (&'a Checkpoint, &'a Tensor, f64)>) -> Option<Difference> {
+    values.enumerate().find_map(|(before, (checkpoint, value, undetermined))| {
         let error = error(checkpoint, value);
-        (error > TOLERANCE).then(|| Difference { module: checkpoint.module.clone(), error, before })
+        (error > TOLERANCE.max(undetermined as f32)).then(|| Difference {
+            module: checkpoint.module.clone(),
+            error,
+            before,
+        })
     })
 }
 
@@ -100,14 +139,23 @@ fn error(checkpoint: &Checkpoint, value: &Tensor) -> f32 {
     let differences = first.chain([(mean - checkpoint.mean).abs(), (std - checkpoint.std).abs()]);
     // `f64::max` drops NaN, which is the largest difference there is.
     let worst = differences.fold(0.0, |worst: f64, one| if one.is_nan() { f64::INFINITY } else { worst.max(one) });
+    if worst == 0.0 { 0.0 } else { (worst / scale(checkpoint)) as f32 }
+}
+
+/// The size of a checkpoint's values.
+fn scale(checkpoint: &Checkpoint) -> f64 {
     let scale = checkpoint.first.iter().map(|value| f64::from(value.abs())).fold(checkpoint.mean.abs(), f64::max);
-    let scale = scale.max(checkpoint.std);
-    if worst == 0.0 { 0.0 } else { (worst / scale) as f32 }
+    scale.max(checkpoint.std)
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Undetermined { change, compared } => write!(
+                f,
+                "  float32 determines no more: the image's last places change the output by {change:.2e}; all {compared} \
+                 checkpoints agree as far as they are determined"
+            ),
             Self::Network(difference) => {
                 write!(f, "  {difference}, by the operators' definitions: it is another network")
             }

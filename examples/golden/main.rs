@@ -6,7 +6,7 @@
 //!
 //! For each file and backend one line: `model backend max_error`, the largest absolute difference of the output divided
 //! by the largest absolute expected value. Where that exceeds 1e-4, the first checkpoint that differs is named, and the
-//! exit status is 1.
+//! exit status is 1; unless the output is so sensitive that float32 does not determine it any better, which is said.
 
 mod checkpoints;
 mod counts;
@@ -21,6 +21,7 @@ use clap::Parser;
 use convoke::synthetic::{self, Constants};
 use convoke::{Model, Parameters, Tensor, agreement, jit, zoo};
 
+use crate::checkpoints::Verdict;
 use crate::reference::Reference;
 
 /// The error up to which outputs agree.
@@ -63,8 +64,9 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
         let error = agreement::error(output.data(), &reference.output);
         writeln!(out, "{} {backend} {error:.2e}", reference.model)?;
         if error > TOLERANCE {
-            agree = false;
-            writeln!(out, "{}", checkpoints::locate(&graph, &reference.checkpoints, &parameters, &image)?)?;
+            let verdict = checkpoints::locate(&graph, &reference.checkpoints, &parameters, &image, error)?;
+            agree &= matches!(verdict, Verdict::Undetermined { .. });
+            writeln!(out, "{verdict}")?;
         }
     }
     Ok(agree)

@@ -6,7 +6,7 @@ use std::path::Path;
 use convoke::graph::evaluate;
 
 use super::*;
-use crate::checkpoints::{Difference, Verdict};
+use crate::checkpoints::Difference;
 use crate::reference::Checkpoint;
 
 /// The networks of the zoo that have a reference output.
@@ -63,7 +63,8 @@ fn the_first_checkpoint_that_differs_is_named() {
     let mut checkpoints: Vec<Checkpoint> =
         ["act", "act", "drop"].map(|module| checkpoint(module, &Tensor::zeros(&[1, 2]))).into();
     checkpoints.extend(values);
-    let locate = |checkpoints: &[Checkpoint]| checkpoints::locate(&graph, checkpoints, &parameters, &image).unwrap();
+    let locate =
+        |checkpoints: &[Checkpoint]| checkpoints::locate(&graph, checkpoints, &parameters, &image, 1.0).unwrap();
     assert_eq!(locate(&checkpoints), Verdict::Agree { compared: 5 });
 
     let changes: [fn(&mut Checkpoint); 4] = [
