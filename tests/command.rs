@@ -15,7 +15,7 @@ fn lists_the_zoo() {
     let (status, out, _) = convoke(&["zoo"]);
     assert_eq!(status, Some(0));
     let names: Vec<_> = out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["efficientnet_lite0", "lenet5", "mobilenet_v1", "mobilenet_v2"]);
+    assert_eq!(names, convoke::zoo::NETWORKS.iter().map(|entry| entry.name).collect::<Vec<_>>());
 }
 
 #[test]
@@ -57,12 +57,50 @@ fn inspects_a_file() {
     assert!(log.contains("two.cnn:2:") && log.contains("conv `fc` expects"), "{log}");
 }
 
+/// Table 1 of Howard et al. 2017, arXiv:1704.04861.
+const MOBILENET: &str = "\
+Conv / s2 | 3 × 3 × 3 × 32 | 224 × 224 × 3
+Conv dw / s1 | 3 × 3 × 32 dw | 112 × 112 × 32
+Conv / s1 | 1 × 1 × 32 × 64 | 112 × 112 × 32
+Conv dw / s2 | 3 × 3 × 64 dw | 112 × 112 × 64
+Conv / s1 | 1 × 1 × 64 × 128 | 56 × 56 × 64
+Conv dw / s1 | 3 × 3 × 128 dw | 56 × 56 × 128
+Conv / s1 | 1 × 1 × 128 × 128 | 56 × 56 × 128
+Conv dw / s2 | 3 × 3 × 128 dw | 56 × 56 × 128
+Conv / s1 | 1 × 1 × 128 × 256 | 28 × 28 × 128
+Conv dw / s1 | 3 × 3 × 256 dw | 28 × 28 × 256
+Conv / s1 | 1 × 1 × 256 × 256 | 28 × 28 × 256
+Conv dw / s2 | 3 × 3 × 256 dw | 28 × 28 × 256
+Conv / s1 | 1 × 1 × 256 × 512 | 14 × 14 × 256
+5× Conv dw / s1 | 3 × 3 × 512 dw | 14 × 14 × 512
+5× Conv / s1 | 1 × 1 × 512 × 512 | 14 × 14 × 512
+Conv dw / s2 | 3 × 3 × 512 dw | 14 × 14 × 512
+Conv / s1 | 1 × 1 × 512 × 1024 | 7 × 7 × 512
+Conv dw / s2 | 3 × 3 × 1024 dw | 7 × 7 × 1024
+Conv / s1 | 1 × 1 × 1024 × 1024 | 7 × 7 × 1024
+Avg Pool / s1 | Pool 7 × 7 | 7 × 7 × 1024
+FC / s1 | 1024 × 1000 | 1 × 1 × 1024
+Softmax / s1 | Classifier | 1 × 1 × 1000";
+
+#[test]
+fn prints_the_table_of_the_paper() {
+    // Two rows are not as printed: a stride of 2 where the next row still has 7 × 7 is a slip of the paper, and the
+    // network ends with logits, as timm's.
+    let paper = MOBILENET.replace("Conv dw / s2 | 3 × 3 × 1024 dw", "Conv dw / s1 | 3 × 3 × 1024 dw");
+    let expected: String =
+        paper.lines().filter(|row| !row.starts_with("Softmax")).map(|row| format!("| {row} |\n")).collect();
+    let (status, out, log) = convoke(&["inspect", "--table", "mobilenet_v1"]);
+    assert_eq!((status, log.as_str()), (Some(0), ""));
+    assert_eq!(out, format!("| Type / Stride | Filter Shape | Input Size |\n| --- | --- | --- |\n{expected}"));
+}
+
 #[test]
 fn says_what_it_does_not_know() {
     let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
-    let table: [(&[&str], &str); 3] = [
-        (&["plan", "lenet6"], "`lenet6` is neither a network of the zoo (`convoke zoo`) nor a file"),
+    let table: [(&[&str], &str); 4] = [
+        (&["plan", "lenet6"], "no file `lenet6`, and there is no network `lenet6` in the zoo; the nearest are lenet5"),
         (&["plan", "Cargo.toml"], "Cargo.toml has mistakes"),
+        (&["plan", "mobilenet_v1", "--set", "widht=0.5"], "no constant `widht`; did you mean `width`?"),
         (&["plan", "lenet5", "--isa", foreign], "there are no kernels for "),
     ];
     for (arguments, expected) in table {

@@ -346,7 +346,8 @@ families! {
         activation: ActivationCode,
     }
 
-    /// Pooling of one plane of one block of channels; the window is clipped to the source.
+    /// Pooling of one plane of one block of channels; the window is clipped to the source. A sum is the sum of the sums
+    /// of its rows: over large planes it loses far less than one element after the other would.
     ///
     /// Pointers: dst, src. Rows lie `dst_pitch` and `src_pitch` elements apart, pixels `block`.
     Pool = "pool" {

@@ -25,17 +25,26 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
             for lane in 0..p.block as usize {
                 let mut result = if p.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
                 let (mut count, mut padded) = (0, 0);
-                for (ky, kx) in places(p.kh, p.kw) {
+                for ky in 0..p.kh {
                     let y = at(oy, p.stride_h) + at(ky, p.dilation_h);
-                    let x = at(ox, p.stride_w) + at(kx, p.dilation_w);
-                    if y < rows.end + p.pad_bottom as usize && x < columns.end + p.pad_right as usize {
-                        padded += 1;
+                    let mut row = 0.0;
+                    for kx in 0..p.kw {
+                        let x = at(ox, p.stride_w) + at(kx, p.dilation_w);
+                        if y < rows.end + p.pad_bottom as usize && x < columns.end + p.pad_right as usize {
+                            padded += 1;
+                        }
+                        if rows.contains(&y) && columns.contains(&x) {
+                            let [dy, dx] = [y - rows.start, x - columns.start];
+                            let element = *src.add(dy * p.src_pitch as usize + dx * p.block as usize + lane);
+                            match p.kind {
+                                PoolKind::Max => result = Scalar.max(result, element),
+                                PoolKind::Average | PoolKind::AverageIncludePad => row += element,
+                            }
+                            count += 1;
+                        }
                     }
-                    if rows.contains(&y) && columns.contains(&x) {
-                        let pixel = (y - rows.start) * p.src_pitch as usize + (x - columns.start) * p.block as usize;
-                        let element = *src.add(pixel + lane);
-                        result = if p.kind == PoolKind::Max { Scalar.max(result, element) } else { result + element };
-                        count += 1;
+                    if p.kind != PoolKind::Max {
+                        result += row;
                     }
                 }
                 *dst.add(at(oy, p.dst_pitch) + at(ox, p.block) + lane) = match p.kind {
@@ -190,11 +199,21 @@ unsafe fn windows<S: Simd, const MAX: bool, const N: usize>(
 ) -> [S::V; N] {
     let mut results = [s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 }); N];
     for y in 0..rows {
+        let mut row = [s.splat(0.0); N];
         for x in 0..columns {
             for i in 0..N {
                 // SAFETY: one of the places.
                 let v = unsafe { s.load(src.add(y * steps.row + x * steps.column + i * steps.window)) };
-                results[i] = if MAX { s.max(results[i], v) } else { s.add(results[i], v) };
+                if MAX {
+                    results[i] = s.max(results[i], v);
+                } else {
+                    row[i] = s.add(row[i], v);
+                }
+            }
+        }
+        if !MAX {
+            for i in 0..N {
+                results[i] = s.add(results[i], row[i]);
             }
         }
     }

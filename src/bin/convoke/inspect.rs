@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::source::Source;
+use crate::table::table;
 
 /// Shows what is known of a network: inputs, outputs, operators, parameters, memory.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// Print an object, nodes included.
     #[arg(long)]
     json: bool,
+    /// Print the body as papers do instead: type and stride, filter shape, input size.
+    #[arg(long, conflicts_with_all = ["nodes", "json"])]
+    table: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,7 +62,12 @@ struct Node {
 
 impl Arguments {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Outcome {
-        let (graph, target) = (self.source.graph()?, self.source.target()?);
+        let graph = self.source.graph()?;
+        if self.table {
+            out.write_all(table(&graph).as_bytes())?;
+            return Ok(());
+        }
+        let target = self.source.target()?;
         let program = compiler::compile(&graph, &target)?;
         let named = |name: &str, value| Named { name: name.to_owned(), r#type: graph.type_of(value).to_string() };
         let nodes = nodes(&graph);

@@ -14,6 +14,7 @@ mod plan;
 mod profile;
 mod run;
 mod source;
+mod table;
 mod zoo;
 
 use std::error::Error;
