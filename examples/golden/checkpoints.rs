@@ -17,6 +17,9 @@ use crate::reference::Checkpoint;
 /// The relative change of a pixel that shows what float32 determines: four units in the last place.
 const CHANGE: f32 = 4.0 * f32::EPSILON;
 
+/// How much farther the reference may be than that change: both have roundings, and a change is one sample of theirs.
+const SLACK: f64 = 4.0;
+
 /// What the checkpoints say.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
@@ -59,13 +62,13 @@ pub(crate) fn locate(
     let first = graph.outputs().len();
     let values =
         marks.iter().zip(&computed[first..]).zip(&changed[first..]).map(|(((checkpoint, _), value), changed)| {
-            (*checkpoint, value, largest_difference(value, changed) / scale(checkpoint))
+            (*checkpoint, value, SLACK * largest_difference(value, changed) / scale(checkpoint))
         });
     if first_difference(values).is_none() {
         let largest = computed[0].data().iter().fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
         let change = (largest_difference(&computed[0], &changed[0]) / largest) as f32;
         let compared = marks.len();
-        let undetermined = error <= change;
+        let undetermined = f64::from(error) <= SLACK * f64::from(change);
         return Ok(if undetermined { Verdict::Undetermined { change, compared } } else { Verdict::Agree { compared } });
     }
     let trace = evaluate::trace(graph, std::slice::from_ref(image), parameters)?;
