@@ -23,8 +23,8 @@ for network in "$@"; do
     sed -e 's/crate::cnn!/convoke::cnn!/' -e '/^ *\/\/[\/!]/d' -e "/pub network $network\b/b" -e '/pub network .*;$/d' \
         "$root/src/zoo/$file.rs" >"$crate/src/main.rs"
     echo "fn main() { println!(\"{}\", $network::network().name); }" >>"$crate/src/main.rs"
-    cargo build -q --release --manifest-path "$crate/Cargo.toml"
+    cargo build -q --release --manifest-path "$crate/Cargo.toml" --target-dir "$root/target"
     touch "$crate/src/main.rs"
     echo "$network"
-    time cargo build -q --release --manifest-path "$crate/Cargo.toml"
+    time cargo build -q --release --manifest-path "$crate/Cargo.toml" --target-dir "$root/target"
 done

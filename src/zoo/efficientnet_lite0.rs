@@ -20,7 +20,7 @@ crate::cnn! {
     /// Tan and Le: "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, in the variant
     /// of github.com/tensorflow/tpu, `models/official/efficientnet/lite`. Parameters are named as in
     /// efficientnet_lite_pytorch; padding is TensorFlow's, whose odd pixel goes to the bottom and the right.
-    pub network EfficientNetLite0(image: f32[1, 3, 224, 224]) -> logits {
+    pub network EfficientNetLite0(image: f32[1, 3, size, size]; size = 224, classes = 1000) -> logits {
         // kernel, repeats, stride of the first, expansion, channels
         const STAGES = [
             (3, 1, 1, 1, 16), (3, 2, 2, 6, 24), (5, 2, 2, 6, 40), (3, 3, 2, 6, 80), (5, 3, 1, 6, 112), (5, 4, 2, 6, 192),
@@ -35,6 +35,6 @@ crate::cnn! {
             }
         }
         x -> _conv_head: conv(1280, kernel: 1, bias: false) -> _bn1: bn -> relu6
-          -> global_avg_pool -> flatten -> _fc: linear(1000)
+          -> global_avg_pool -> flatten -> _fc: linear(classes)
     }
 }
