@@ -172,6 +172,8 @@ mod tests {
 %g = relu(%p2) : f32[16]
 %p3 = weight pack_depthwise(param("d": f32[4, 1, 3, 3]), 16) : f32[1, 3, 3, 16]
 %h = relu(%p3) : f32[1, 3, 3, 16]
+%v = weight view(param("v": f32[4]), 1, [2, 0], [2, 3]) : f32[2, 3]
+%i = relu(%v) : f32[2, 3]
 output "the first" = %a
 output b = %b
 "#;

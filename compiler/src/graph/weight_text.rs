@@ -40,6 +40,9 @@ impl fmt::Display for Expression<'_> {
                     WeightOp::Rsqrt { epsilon } => write!(f, "rsqrt({operands}, {epsilon:?})"),
                     WeightOp::Reshape(shape) => write!(f, "reshape({operands}, {shape:?})"),
                     WeightOp::Transpose(order) => write!(f, "transpose({operands}, {order:?})"),
+                    WeightOp::View { start, strides, shape } => {
+                        write!(f, "view({operands}, {start}, {strides:?}, {shape:?})")
+                    }
                     WeightOp::PackConv { block, nr, inner } => {
                         write!(f, "pack_conv({operands}, {block}, {nr}, {inner})")
                     }
@@ -131,6 +134,15 @@ fn operation(name: &str, start: &Cursor<'_>, cursor: &mut Cursor<'_>, depth: usi
         "transpose" => {
             let operands = one(cursor)?;
             (WeightOp::Transpose(Cow::Owned(cursor.list(Cursor::integer)?)), operands)
+        }
+        "view" => {
+            let operands = one(cursor)?;
+            let start = cursor.integer()?;
+            let mut sizes = || {
+                cursor.expect(",")?;
+                cursor.list(Cursor::integer).map(Cow::Owned)
+            };
+            (WeightOp::View { start, strides: sizes()?, shape: sizes()? }, operands)
         }
         "pack_conv" => {
             let operands = one(cursor)?;

@@ -140,6 +140,9 @@ impl Program {
             WeightOp::Rsqrt { epsilon } => write!(f, "rsqrt({})", Float(*epsilon)),
             WeightOp::Reshape(shape) => write!(f, "reshape[{}]", List(shape)),
             WeightOp::Transpose(order) => write!(f, "transpose[{}]", List(order)),
+            WeightOp::View { start, strides, shape } => {
+                write!(f, "view({start})[{}][{}]", List(strides), List(shape))
+            }
             WeightOp::PackConv { block, nr, inner } => {
                 write!(f, "pack_conv{{block = {block}, nr = {nr}, inner = {inner}}}")
             }

@@ -6,6 +6,7 @@ use super::elementwise::{Operand, binary};
 use super::pack::{pack_conv, pack_vector};
 use super::shape::ConvPacking;
 use super::transpose::transpose;
+use super::view::view;
 use super::{WeightError, WeightOp};
 use crate::TensorView;
 
@@ -142,6 +143,7 @@ fn apply(op: &WeightOp, operands: &[Value<'_>], shape: &[usize], dst: &mut [f32]
             }
         }
         WeightOp::Transpose(order) => transpose(a.data, a.shape, order, dst),
+        WeightOp::View { start, strides, .. } => view(&a.data[*start..], strides, shape, dst),
         &WeightOp::PackConv { block, nr, inner } => pack(ConvPacking::new(a.shape, block, nr, inner), a.data, dst),
         // One channel in, one block a group: the taps of a block's channels lie side by side.
         &WeightOp::PackDepthwise { block } => pack(ConvPacking::new(a.shape, block, 1, 1), a.data, dst),

@@ -6,6 +6,7 @@ mod evaluate;
 mod pack;
 mod shape;
 mod transpose;
+mod view;
 
 pub use error::WeightError;
 pub use evaluate::Evaluator;
@@ -42,6 +43,16 @@ pub enum WeightOp {
     Reshape(Cow<'static, [usize]>),
     /// Dimensions in another order: result dimension `i` is source dimension `order[i]`.
     Transpose(Cow<'static, [usize]>),
+    /// Some of the operand's elements, row-major counted: a slice, a diagonal. The result's element at index `i` is the
+    /// operand's at `start + Σ i · strides`.
+    View {
+        /// The first element.
+        start: usize,
+        /// From one index of each dimension to the next.
+        strides: Cow<'static, [usize]>,
+        /// The result's shape.
+        shape: Cow<'static, [usize]>,
+    },
     /// Weights O I Kh Kw (or O I) to the layout of [`Conv`](crate::kernels::Conv):
     /// `[groups of nr blocks][⌈I/inner⌉][kh][kw][inner][nr][block]`, zero where O or I runs out; where the number of
     /// blocks is no multiple of `nr`, the last group is narrower.

@@ -17,6 +17,7 @@ impl WeightOp {
             Self::Rsqrt { .. } => "rsqrt",
             Self::Reshape(_) => "reshape",
             Self::Transpose(_) => "transpose",
+            Self::View { .. } => "view",
             Self::PackConv { .. } => "pack_conv",
             Self::PackDepthwise { .. } => "pack_depthwise",
             Self::PackVector { .. } => "pack_vector",
@@ -32,6 +33,7 @@ impl WeightOp {
             Self::Rsqrt { .. }
             | Self::Reshape(_)
             | Self::Transpose(_)
+            | Self::View { .. }
             | Self::PackConv { .. }
             | Self::PackDepthwise { .. }
             | Self::PackVector { .. } => 1,
@@ -53,6 +55,7 @@ impl WeightOp {
             (Self::Rsqrt { .. }, [a]) => Ok(a.to_vec()),
             (Self::Reshape(shape), [a]) => reshape(a, shape),
             (Self::Transpose(order), [a]) => transpose(a, order),
+            (Self::View { start, strides, shape }, [a]) => view(a, *start, strides, shape),
             (&Self::PackConv { block, nr, inner }, [a]) => ConvPacking::new(a, block, nr, inner).map(|p| vec![p.len]),
             (&Self::PackDepthwise { block }, [a]) => pack_depthwise(a, block),
             (&Self::PackVector { block }, [a]) => pack_vector(a, block),
@@ -103,6 +106,18 @@ fn transpose(from: &[usize], order: &[usize]) -> Shape {
         Ok(order.iter().map(|dim| from[*dim]).collect())
     } else {
         Err("the order names each dimension once")
+    }
+}
+
+fn view(from: &[usize], start: usize, strides: &[usize], to: &[usize]) -> Shape {
+    if strides.len() != to.len() {
+        return Err("each dimension has a stride");
+    }
+    let step = |(len, stride): (&usize, &usize)| len.checked_sub(1)?.checked_mul(*stride);
+    let last = to.iter().zip(strides).try_fold(start, |last, dim| last.checked_add(step(dim)?));
+    match (last, count(from, 1)) {
+        (Some(last), Some(elements)) if last < elements => Ok(to.to_vec()),
+        _ => Err("a view has elements, and all are the operand's"),
     }
 }
 
@@ -176,6 +191,11 @@ mod tests {
             shape: shape.to_vec().into(),
             values: vec![1.0; values].into(),
         };
+        let view = |start, strides: &[usize], shape: &[usize]| WeightOp::View {
+            start,
+            strides: strides.to_vec().into(),
+            shape: shape.to_vec().into(),
+        };
         type Case<'a> = (WeightOp, &'a [&'a [usize]], Option<&'a [usize]>);
         let cases: &[Case<'_>] = &[
             (WeightOp::Add, &[&[8, 3, 1], &[3, 5]], Some(&[8, 3, 5])),
@@ -191,6 +211,12 @@ mod tests {
             (WeightOp::Transpose(vec![0, 0, 1].into()), &[&[4, 5, 6]], None),
             (WeightOp::Transpose(vec![0, 1].into()), &[&[4, 5, 6]], None),
             (WeightOp::Transpose(vec![0, 3].into()), &[&[4, 5]], None),
+            (view(1, &[2, 3], &[2, 2]), &[&[7]], Some(&[2, 2])),
+            (view(1, &[2, 3], &[2, 2]), &[&[2, 3]], None),
+            (view(5, &[], &[]), &[&[2, 3]], Some(&[])),
+            (view(0, &[1], &[0]), &[&[2, 3]], None),
+            (view(0, &[1, 1], &[2]), &[&[2, 3]], None),
+            (view(1, &[usize::MAX], &[3]), &[&[2, 3]], None),
             (literal(&[2, 2], 4), &[], Some(&[2, 2])),
             (literal(&[2, 2], 1), &[], Some(&[2, 2])),
             (literal(&[2, 2], 3), &[], None),

@@ -122,6 +122,10 @@ fn weight_op(op: &WeightOp) -> TokenStream {
             let order = sizes(order);
             quote!(Transpose(#order))
         }
+        WeightOp::View { start, strides, shape } => {
+            let (start, strides, shape) = (Literal::usize_unsuffixed(*start), sizes(strides), sizes(shape));
+            quote!(View { start: #start, strides: #strides, shape: #shape })
+        }
         WeightOp::PackConv { block, nr, inner } => {
             let [block, nr, inner] = [*block, *nr, *inner].map(Literal::u32_unsuffixed);
             quote!(PackConv { block: #block, nr: #nr, inner: #inner })

@@ -167,6 +167,13 @@ fn weight_op(parser: &mut Parser, parameters: &Names) -> Result<WeightOp, ParseE
         }
         "reshape" => WeightOp::Reshape(Cow::Owned(parser.list('[', ']', Parser::int)?)),
         "transpose" => WeightOp::Transpose(Cow::Owned(parser.list('[', ']', Parser::int)?)),
+        "view" => {
+            parser.expect('(')?;
+            let start = parser.int()?;
+            parser.expect(')')?;
+            let mut sizes = || parser.list('[', ']', Parser::int).map(Cow::Owned);
+            WeightOp::View { start, strides: sizes()?, shape: sizes()? }
+        }
         "pack_conv" => {
             let [block, nr, inner] = counts(parser, ["block", "nr", "inner"])?;
             WeightOp::PackConv { block, nr, inner }

@@ -48,6 +48,11 @@ fn weight_op() -> impl Strategy<Value = WeightOp> {
         float().prop_map(|epsilon| WeightOp::Rsqrt { epsilon }),
         shape().prop_map(|shape| WeightOp::Reshape(Cow::Owned(shape))),
         shape().prop_map(|order| WeightOp::Transpose(Cow::Owned(order))),
+        (any::<usize>(), shape(), shape()).prop_map(|(start, strides, shape)| WeightOp::View {
+            start,
+            strides: Cow::Owned(strides),
+            shape: Cow::Owned(shape),
+        }),
         any::<[u32; 3]>().prop_map(|[block, nr, inner]| WeightOp::PackConv { block, nr, inner }),
         any::<u32>().prop_map(|block| WeightOp::PackDepthwise { block }),
         any::<u32>().prop_map(|block| WeightOp::PackVector { block }),
