@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Reason;
-use super::chain::{Chain, Link, Source};
+use super::chain::{Bias, Chain, Link, Source};
 use super::layer::ConvLayer;
 use crate::ops::conv::Conv;
 use crate::ops::hint;
@@ -59,7 +59,7 @@ impl Kind {
         let link = |part, conv, shape: [usize; 4]| Link::new(part, conv, Source::Fresh(shape.to_vec()));
         let plain = Conv { bias: false, groups: conv.groups, ..Conv::default() };
         let depthwise = Conv { groups: channels, epilogue: plain.epilogue, bias: false, ..*conv };
-        Ok(Chain(match self {
+        let links = match self {
             Self::Depthwise => {
                 if outputs % channels != 0 {
                     return Err(Reason::NoMultiple { inputs: channels, outputs });
@@ -88,7 +88,8 @@ impl Kind {
                 link("depthwise", depthwise, [channels, 1, kh, kw]),
                 link("pointwise", plain, [outputs, per_group, 1, 1]),
             ],
-        }))
+        };
+        Ok(Chain { links, bias: Bias::Fresh })
     }
 }
 

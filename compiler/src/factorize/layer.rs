@@ -60,9 +60,8 @@ impl Layer {
         own.map(|value| value.node).collect()
     }
 
-    /// The names that nodes and parameters of the graph keep when the layer goes with its own weights.
-    pub(super) fn taken_names(&self, graph: &Graph) -> HashSet<String> {
-        let own = self.own_weights(graph);
+    /// The names that nodes and parameters of the graph keep when the layer goes with its weights `own`.
+    pub(super) fn taken_names(&self, graph: &Graph, own: &[NodeId]) -> HashSet<String> {
         let mut names = HashSet::new();
         for id in graph.order().into_iter().filter(|id| !own.contains(id) && *id != self.node) {
             let node = graph.node(id);

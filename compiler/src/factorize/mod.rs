@@ -25,9 +25,13 @@ mod layer;
 mod outcome;
 mod selection;
 mod structural;
+mod time;
+mod trained;
 
 pub use error::FactorizeError;
 pub use kind::{Kind, UnknownKind};
 pub use outcome::{LayerOutcome, Outcome, Reason};
 pub use selection::Selection;
 pub use structural::{Factorized, structural};
+pub use time::{Modelled, TimeModel};
+pub use trained::{Calibration, Form, Options, Rewrite, Trained, TrainedLayer, trained};

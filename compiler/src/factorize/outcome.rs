@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Form;
+
 /// What became of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerOutcome {
@@ -56,6 +58,30 @@ pub enum Reason {
         /// The size that they would make.
         found: [usize; 2],
     },
+    /// Its groups have several channels each: forms of trained layers are for one group, or one for each channel.
+    Grouped,
+    /// Its weight has an element that is not finite.
+    NotFinite,
+    /// No form is within the bound.
+    FullRank,
+    /// Within the bound, no form needs fewer multiply-accumulates.
+    Bound {
+        /// The one that needs the fewest.
+        form: Form,
+        /// What it needs.
+        macs: u64,
+        /// What the layer needs.
+        layer: u64,
+    },
+    /// The fastest form within the bound takes no less time.
+    Time {
+        /// The form.
+        form: Form,
+        /// Its seconds.
+        seconds: f64,
+        /// The layer's.
+        layer: f64,
+    },
     /// The form needs no fewer multiply-accumulates.
     Macs {
         /// The layer's.
@@ -89,6 +115,13 @@ impl fmt::Display for Reason {
             }
             Self::Pixels { expected: [h, w], found: [fh, fw] } => {
                 write!(f, "windows of one pixel make {fh}×{fw} pixels, it makes {h}×{w}")
+            }
+            Self::Grouped => f.write_str("its groups have several channels each"),
+            Self::NotFinite => f.write_str("its weight is not finite"),
+            Self::FullRank => f.write_str("no form is within the bound"),
+            Self::Bound { form, macs, layer } => write!(f, "{form} takes {macs} MAC, it takes {layer}"),
+            Self::Time { form, seconds, layer } => {
+                write!(f, "{form} takes {:.1} µs, it takes {:.1} µs", 1e6 * seconds, 1e6 * layer)
             }
             Self::Macs { layer, form } => write!(f, "the form takes {form} MAC, it takes {layer}"),
         }

@@ -40,7 +40,7 @@ pub fn structural(graph: &Graph, kind: Kind, selection: &Selection) -> Result<Fa
         let outcome = rewrite(&mut graph, &layer, kind, selection)?;
         Ok(LayerOutcome { layer: layer.name, outcome })
     });
-    let layers = outcomes.collect::<Result<_, _>>()?;
+    let layers = outcomes.collect::<Result<_, FactorizeError>>()?;
     Ok(Factorized { graph, layers })
 }
 
@@ -57,7 +57,7 @@ fn rewrite(graph: &mut Graph, layer: &Layer, kind: Kind, selection: &Selection) 
     if form >= layer.macs() {
         return Ok(Outcome::Kept(Reason::Macs { layer: layer.macs(), form }));
     }
-    Ok(Outcome::Rewritten { nodes: chain.install(graph, layer).map_err(refused)? })
+    Ok(Outcome::Rewritten { nodes: chain.install(graph, layer).map_err(refused)?.nodes })
 }
 
 #[cfg(test)]

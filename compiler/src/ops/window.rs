@@ -142,7 +142,7 @@ impl Window {
     }
 
     /// The taps of window `index` along one axis that lie on an image of length `len`: the tap and its pixel.
-    pub(super) fn taps(&self, axis: usize, index: usize, len: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+    pub(crate) fn taps(&self, axis: usize, index: usize, len: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (stride, dilation, before) = (self.stride[axis], self.dilation[axis], self.padding[axis]);
         (0..self.kernel[axis]).filter_map(move |tap| {
             let pixel = (index * stride + tap * dilation).checked_sub(before)?;
