@@ -31,10 +31,10 @@ pub(crate) enum DigitsError {
 }
 
 impl Digits {
-    /// The digits for testing in this folder, under MNIST's own file names.
-    pub(crate) fn load(folder: &Path) -> Result<Self, DigitsError> {
-        let images = idx::read(&folder.join("t10k-images-idx3-ubyte.gz"))?;
-        let labels = idx::read(&folder.join("t10k-labels-idx1-ubyte.gz"))?;
+    /// The digits of a set in this folder, under MNIST's own file names: `t10k` for testing, `train` for training.
+    pub(crate) fn load(folder: &Path, set: &str) -> Result<Self, DigitsError> {
+        let images = idx::read(&folder.join(format!("{set}-images-idx3-ubyte.gz")))?;
+        let labels = idx::read(&folder.join(format!("{set}-labels-idx1-ubyte.gz")))?;
         Self::new(images, labels)
     }
 

@@ -56,7 +56,7 @@ fn run(out: &mut impl Write, style: Style) -> Result<(), Box<dyn Error>> {
 /// The digits, and the network through either backend.
 fn load() -> Result<(Digits, [Model; 2]), Box<dyn Error>> {
     let folder = Path::new(DATA);
-    let digits = Digits::load(folder)?;
+    let digits = Digits::load(folder, "t10k")?;
     let parameters = Parameters::load(folder.join("lenet5.safetensors"))?;
     let rust = Model::new(LeNet5::network().clone(), &parameters)?;
     let jit = Model::new(jit::network(LeNet5::SOURCE, LeNet5::NAME)?, &parameters)?;
