@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use convoke_compiler::Graph;
+use convoke_compiler::factorize::{Options, TimeModel, trained};
 use convoke_compiler::passes::{Pass, passes, run_pass, run_pipeline};
+use convoke_runtime::Parameters;
 use support::compare;
 
 #[test]
@@ -38,6 +40,31 @@ fn the_pipeline_does_what_its_files_say() {
     assert!(!files.is_empty(), "no files");
     let failures: Vec<_> = files.iter().filter_map(|file| check(file, &run).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// As much time as there are multiply-accumulates.
+struct Macs;
+
+impl TimeModel for Macs {
+    fn seconds(&mut self, graphs: &[&Graph]) -> Result<Vec<f64>, String> {
+        Ok(graphs.iter().map(|graph| graph.macs() as f64).collect())
+    }
+}
+
+/// Factorising without loss keeps what the graph computes, as passes do; here the weights are literals.
+#[test]
+fn factorising_does_what_its_files_say() {
+    let run = |graph: &mut Graph| {
+        let before = graph.to_string();
+        let result = trained(graph, &Parameters::default(), &Options::default(), &mut Macs);
+        *graph = result.map_err(|error| error.to_string())?.graph;
+        graph.verify().map_err(|faults| faults.to_string())?;
+        Ok(graph.to_string() != before)
+    };
+    let outcomes: Vec<_> = files("factorize").iter().map(|file| check(file, &run)).collect();
+    let failures: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err().cloned()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(outcomes.contains(&Ok(true)) && outcomes.contains(&Ok(false)));
 }
 
 /// Runs the pass, and again, which must change nothing.

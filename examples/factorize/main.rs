@@ -8,7 +8,7 @@
 //! `--weights` say which. The table is that of docs/factorization.md.
 
 #[path = "../digits/art.rs"]
-#[expect(dead_code, reason = "digits are not drawn here")]
+#[allow(dead_code, reason = "digits are not drawn here")]
 mod art;
 #[path = "../digits/digits.rs"]
 mod digits;

@@ -19,137 +19,133 @@ use crate::ops::linear::Linear;
 /// the first may miss it by a little.
 const ATTEMPTS: usize = 4;
 
-/// All forms of the layer within the bound; none for convolutions whose groups have several channels.
-pub(super) fn forms(
-    layer: &Layer,
-    conv: Option<&ConvLayer>,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    options: &Options<'_>,
-) -> Vec<Candidate> {
-    match conv {
-        Some(conv) if conv.conv.groups > 1 => {
-            let is_window = conv.kernel[0] > 1 && conv.kernel[1] > 1;
-            let form = (conv.per_group == 1 && is_window).then(|| depthwise(layer, conv, weight, bias, options));
-            form.flatten().into_iter().collect()
+/// A layer with its numbers.
+pub(super) struct Numbers<'a> {
+    pub(super) layer: &'a Layer,
+    /// None for linear layers.
+    pub(super) conv: Option<&'a ConvLayer>,
+    pub(super) weight: &'a Tensor,
+    pub(super) bias: Option<&'a Tensor>,
+    pub(super) options: &'a Options<'a>,
+}
+
+type Approximation = fn(&Problem<'_>, f64) -> Option<Factors>;
+
+impl Numbers<'_> {
+    /// All forms of the layer within the bound; none for convolutions whose groups have several channels.
+    pub(super) fn forms(&self) -> Vec<Candidate> {
+        match self.conv {
+            Some(conv) if conv.conv.groups > 1 => {
+                let is_window = conv.kernel[0] > 1 && conv.kernel[1] > 1;
+                let form = (conv.per_group == 1 && is_window).then(|| self.depthwise(conv));
+                form.flatten().into_iter().collect()
+            }
+            _ => self.dense(),
         }
-        _ => dense(layer, conv, weight, bias, options),
     }
-}
 
-fn dense(
-    layer: &Layer,
-    conv: Option<&ConvLayer>,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    options: &Options<'_>,
-) -> Vec<Candidate> {
-    let moments = options.calibration.and_then(|calibration| calibration.moments(layer, 0));
-    let rows = layer.types[2].elements() / weight.shape()[0].max(1);
-    let pixels = conv.map_or([rows; 3], |conv| {
-        let images = layer.types[0].shape[0];
-        let ([h, w], [oh, ow]) = (conv.size, conv.pixels);
-        [images * h * w, images * oh * w, images * oh * ow]
-    });
-    let problem = Problem {
-        weight: matrix(weight.shape()[0], weight.data()),
-        channels: weight.shape()[1],
-        kernel: conv.map_or([1, 1], |conv| conv.kernel),
-        pixels: pixels.map(|count| count as u64),
-        metric: Metric::new(moments.as_ref()),
-    };
-    type Approximation = fn(&Problem<'_>, f64) -> Option<Factors>;
-    let approximations: &[Approximation] = match problem.kernel {
-        [1, 1] => &[low_rank],
-        [1, _] | [_, 1] => &[tucker, depthwise_separable],
-        _ => &[tucker, depthwise_separable, separable, separable_basis],
-    };
-    let energy = problem.metric.energy(&problem.weight);
-    let found = approximations.iter().filter_map(|approximation| {
-        let error =
-            |factors: &Factors| relative(problem.metric.energy(&(&problem.weight - &factors.effective)), energy);
-        let (factors, error) = within(options.bound, |bound| approximation(&problem, bound), error)?;
-        let lost = problem.metric.mean(&(&problem.weight - &factors.effective));
-        Some(candidate(conv, factors, error, corrected(bias, lost)))
-    });
-    found.collect()
-}
+    fn moments(&self, group: usize) -> Option<Moments> {
+        self.options.calibration?.moments(self.layer, group)
+    }
 
-/// A column and a row for each channel.
-fn depthwise(
-    layer: &Layer,
-    conv: &ConvLayer,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    options: &Options<'_>,
-) -> Option<Candidate> {
-    let filters = conv.outputs;
-    let groups: Vec<Option<Moments>> = (0..conv.channels)
-        .map(|group| options.calibration.and_then(|calibration| calibration.moments(layer, group)))
-        .collect();
-    let moments: Vec<_> = (0..filters).map(|filter| groups[filter * conv.channels / filters].as_ref()).collect();
-    let weight = matrix(filters, weight.data());
-    let row = |matrix: &Mat<f64>, filter| matrix.subrows(filter, 1).to_owned();
-    let energy = |matrix: &Mat<f64>| -> f64 {
-        (0..filters).map(|filter| Metric::new(moments[filter]).energy(&row(matrix, filter))).sum()
-    };
-    let all = energy(&weight);
-    let (factors, error) = within(
-        options.bound,
-        |bound| outer(&weight, conv.kernel, &moments, bound),
-        |factors| relative(energy(&(&weight - &factors.effective)), all),
-    )?;
-    let lost = &weight - &factors.effective;
-    let lost: Option<Vec<f64>> =
-        (0..filters).map(|filter| Metric::new(moments[filter]).mean(&row(&lost, filter))?.first().copied()).collect();
-    Some(candidate(Some(conv), factors, error, corrected(bias, lost)))
+    fn dense(&self) -> Vec<Candidate> {
+        let moments = self.moments(0);
+        let &[outputs, channels, ..] = self.weight.shape() else { return Vec::new() };
+        let [x, _, result] = &self.layer.types;
+        let rows = result.elements() / outputs.max(1);
+        let pixels = self.conv.map_or([rows; 3], |conv| {
+            let ([h, w], [oh, ow]) = (conv.size, conv.pixels);
+            [h * w, oh * w, oh * ow].map(|pixels| x.shape[0] * pixels)
+        });
+        let problem = Problem {
+            weight: matrix(outputs, self.weight.data()),
+            channels,
+            kernel: self.conv.map_or([1, 1], |conv| conv.kernel),
+            pixels: pixels.map(|count| count as u64),
+            metric: Metric::new(moments.as_ref()),
+        };
+        let approximations: &[Approximation] = match problem.kernel {
+            [1, 1] => &[low_rank],
+            [1, _] | [_, 1] => &[tucker, depthwise_separable],
+            _ => &[tucker, depthwise_separable, separable, separable_basis],
+        };
+        let energy = |weight: &Mat<f64>| problem.metric.energy(weight);
+        let found = approximations.iter().filter_map(|approximation| {
+            let lost = |factors: &Factors| &problem.weight - &factors.effective;
+            let error = |factors: &Factors| relative(energy(&lost(factors)), energy(&problem.weight));
+            let (factors, error) = self.within(|bound| approximation(&problem, bound), error)?;
+            let bias = self.corrected(problem.metric.mean(&lost(&factors)));
+            Some(self.candidate(factors, error, bias))
+        });
+        found.collect()
+    }
+
+    /// A column and a row for each channel.
+    fn depthwise(&self, conv: &ConvLayer) -> Option<Candidate> {
+        let filters = conv.outputs;
+        let groups: Vec<Option<Moments>> = (0..conv.channels).map(|group| self.moments(group)).collect();
+        let moments: Vec<_> = (0..filters).map(|filter| groups[filter * conv.channels / filters].as_ref()).collect();
+        let weight = matrix(filters, self.weight.data());
+        let row = |matrix: &Mat<f64>, filter| matrix.subrows(filter, 1).to_owned();
+        let energy = |matrix: &Mat<f64>| -> f64 {
+            (0..filters).map(|filter| Metric::new(moments[filter]).energy(&row(matrix, filter))).sum()
+        };
+        let (factors, error) = self.within(
+            |bound| outer(&weight, conv.kernel, &moments, bound),
+            |factors| relative(energy(&(&weight - &factors.effective)), energy(&weight)),
+        )?;
+        let lost = &weight - &factors.effective;
+        let mean = |filter| Metric::new(moments[filter]).mean(&row(&lost, filter))?.first().copied();
+        let bias = self.corrected((0..filters).map(mean).collect());
+        Some(self.candidate(factors, error, bias))
+    }
+
+    /// What `approximate` makes for the loosest bound for which its error is within the one asked for.
+    fn within(
+        &self,
+        approximate: impl Fn(f64) -> Option<Factors>,
+        error: impl Fn(&Factors) -> f64,
+    ) -> Option<(Factors, f64)> {
+        let bound = self.options.bound;
+        let mut inner = bound;
+        for _ in 0..ATTEMPTS {
+            let factors = approximate(inner)?;
+            let found = error(&factors);
+            if found <= bound {
+                return Some((factors, found));
+            }
+            inner *= 0.99 * bound / found;
+        }
+        None
+    }
+
+    /// The bias with the mean of what is lost.
+    fn corrected(&self, lost: Option<Vec<f64>>) -> Bias {
+        let Some(lost) = lost else { return Bias::Kept };
+        let mut values = self.bias.cloned().unwrap_or_else(|| Tensor::zeros(&[lost.len()]));
+        for (value, lost) in values.data_mut().iter_mut().zip(lost) {
+            *value = (f64::from(*value) + lost) as f32;
+        }
+        Bias::Values(values)
+    }
+
+    fn candidate(&self, factors: Factors, error: f64, bias: Bias) -> Candidate {
+        let Factors { form, weights, .. } = factors;
+        let links = parts(&form, self.conv).into_iter().zip(weights).map(|((part, op), weight)| {
+            let shape: Vec<usize> = match (&op, weight.shape()) {
+                (Op::Conv(_), &[outputs, inputs]) => vec![outputs, inputs, 1, 1],
+                (_, shape) => shape.to_vec(),
+            };
+            let weight = weight.reshape(&shape).expect("windows of one pixel add no elements");
+            Link::new(part, op, Source::Values(weight))
+        });
+        Candidate { form, chain: Chain { links: links.collect(), bias }, error }
+    }
 }
 
 /// √(error / all).
 fn relative(error: f64, all: f64) -> f64 {
     if error <= 0.0 { 0.0 } else { (error / all).sqrt() }
-}
-
-/// What `approximate` makes for the loosest bound for which its error is within `bound`.
-fn within(
-    bound: f64,
-    approximate: impl Fn(f64) -> Option<Factors>,
-    error: impl Fn(&Factors) -> f64,
-) -> Option<(Factors, f64)> {
-    let mut inner = bound;
-    for _ in 0..ATTEMPTS {
-        let factors = approximate(inner)?;
-        let found = error(&factors);
-        if found <= bound {
-            return Some((factors, found));
-        }
-        inner *= 0.99 * bound / found;
-    }
-    None
-}
-
-/// The bias with the mean of what is lost.
-fn corrected(bias: Option<&Tensor>, lost: Option<Vec<f64>>) -> Bias {
-    let Some(lost) = lost else { return Bias::Kept };
-    let mut values = bias.cloned().unwrap_or_else(|| Tensor::zeros(&[lost.len()]));
-    for (value, lost) in values.data_mut().iter_mut().zip(lost) {
-        *value = (f64::from(*value) + lost) as f32;
-    }
-    Bias::Values(values)
-}
-
-fn candidate(conv: Option<&ConvLayer>, factors: Factors, error: f64, bias: Bias) -> Candidate {
-    let Factors { form, weights, .. } = factors;
-    let parts = parts(&form, conv);
-    let links = parts.into_iter().zip(weights).map(|((part, op), weight)| {
-        let shape: Vec<usize> = match (&op, weight.shape()) {
-            (Op::Conv(_), &[outputs, inputs]) => vec![outputs, inputs, 1, 1],
-            (_, shape) => shape.to_vec(),
-        };
-        let weight = weight.reshape(&shape).expect("windows of one pixel add no elements");
-        Link::new(part, op, Source::Values(weight))
-    });
-    Candidate { form, chain: Chain { links: links.collect(), bias }, error }
 }
 
 /// Names and operators of a form.

@@ -33,7 +33,8 @@ pub(super) fn depthwise_separable(problem: &Problem<'_>, bound: f64) -> Option<F
 
 /// The same with filters that are a column times a row each: scheme 1 of Jaderberg et al.
 ///
-/// Filters are found one after the other, each the best for what those before it leave.
+/// Filters are found one after the other, each the best for what those before it leave: where all are found together,
+/// fewer may do.
 pub(super) fn separable_basis(problem: &Problem<'_>, bound: f64) -> Option<Factors> {
     let [kh, kw] = problem.kernel;
     let most = problem.taps().min(problem.outputs());

@@ -191,7 +191,9 @@ fn best(
     #[cfg(feature = "factorize")]
     if options.bound > 0.0 {
         let bias = bias.flatten().map(evaluated).transpose()?;
-        candidates.extend(approximate::forms(layer, conv.as_ref(), &weight, bias.as_ref(), options));
+        let numbers =
+            approximate::Numbers { layer, conv: conv.as_ref(), weight: &weight, bias: bias.as_ref(), options };
+        candidates.extend(numbers.forms());
     }
 
     let before = layer.macs();

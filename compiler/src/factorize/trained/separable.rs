@@ -39,9 +39,9 @@ pub(super) fn outer(
     let filters = weight.nrows();
     let (mut vertical, mut horizontal) = (Mat::zeros(filters, kh), Mat::zeros(filters, kw));
     let (mut missing, mut total) = (0.0, 0.0);
-    for filter in 0..filters {
+    for (filter, &moments) in moments.iter().enumerate() {
         let row = weight.subrows(filter, 1).to_owned();
-        let metric = Metric::new(moments[filter]);
+        let metric = Metric::new(moments);
         let svd = Mat::from_fn(kh, kw, |u, v| row[(0, u * kw + v)]).thin_svd().ok()?;
         let column = svd.U().subcols(0, 1).transpose().to_owned();
         let regression = metric.regress(&row, &rows_of(&column, kw), true)?;

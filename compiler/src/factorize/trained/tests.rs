@@ -53,7 +53,7 @@ fn convolution(attributes: &str, channels: usize, weight: Tensor) -> (Graph, Par
     let others = others.map(|(seed, (name, ty))| {
         let mut tensor = random(&ty.shape, seed as u64);
         if name == "bn.running_var" {
-            tensor.data_mut().iter_mut().for_each(|value| *value = 1.5 + *value);
+            tensor.data_mut().iter_mut().for_each(|value| *value += 1.5);
         }
         (name, tensor)
     });
@@ -166,8 +166,10 @@ fn forms_in_disguise_are_rewritten_without_loss() {
         let names = |parameters: &Parameters| parameters.names().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(names(&after.parameters), names(&parameters));
         let x = random(&[2, channels, 9, 8], 99);
-        let [expected, found] = [(&before, &parameters), (&after.graph, &after.parameters)]
-            .map(|(graph, parameters)| evaluate(graph, &[x.clone()], parameters).expect("everything fits").remove(0));
+        let [expected, found] =
+            [(&before, &parameters), (&after.graph, &after.parameters)].map(|(graph, parameters)| {
+                evaluate(graph, std::slice::from_ref(&x), parameters).expect("everything fits").remove(0)
+            });
         let error = distance(&expected, &found);
         assert!(error < 1e-6, "{form} of {attributes}: {error}");
         // Text and passes carry views.

@@ -50,7 +50,7 @@ fn shapes() -> impl Strategy<Value = (Option<[usize; 2]>, usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// The error of weights that is reported is the one that there is, and within the bound.
     #[test]
@@ -198,8 +198,10 @@ fn layers_that_stay_say_why() {
 fn columns_and_rows_of_each_channel() {
     let [a, b, c] = [1, 2, 3].map(|seed| random(&[16, 4, 9], seed));
     let at = |tensor: &Tensor, i: usize, j: usize, k: usize| tensor.data()[(i * 4 + j) * 9 + k];
-    let weight = planted([16, 4, 9, 9], |[o, i, u, v]| {
-        at(&a, o, i, 0) * at(&b, i, 0, u) * at(&c, i, 0, v) + at(&a, o, i, 1) * at(&b, i, 1, u) * at(&c, i, 1, v)
+    let weight = planted([16, 4, 9, 9], |[o, i, u, v]| match (u < 5, v < 5) {
+        (true, true) => at(&a, o, i, 0) * at(&b, i, 0, u) * at(&c, i, 0, v),
+        (false, false) => 0.2 * at(&a, o, i, 1) * at(&b, i, 1, u) * at(&c, i, 1, v),
+        _ => 0.0,
     });
     let graph = parse(
         "graph g\n%x = input : f32[1, 4, 40, 40]\n%w = parameter : f32[16, 4, 9, 9]\n\
