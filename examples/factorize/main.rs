@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// The bounds on the relative error of each layer.
-    #[arg(long, value_delimiter = ',', default_values_t = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4])]
+    #[arg(long, value_delimiter = ',', default_values_t = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])]
     bounds: Vec<f64>,
     /// Tells of each layer what became of it.
     #[arg(long)]

@@ -16,7 +16,7 @@ pub(crate) const HEAD: &str = "\
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
 /// How long two networks run by turns.
-const DURATION: Duration = Duration::from_millis(1500);
+const DURATION: Duration = Duration::from_secs(3);
 
 /// A row of the table.
 pub(crate) struct Row {

@@ -92,7 +92,7 @@ impl Subject {
                     }
                 }
                 let percent = 100.0 * (error / all).sqrt();
-                Ok(format!("top 1 of {same} of {} as before, logits {percent:.1} % off", expected.len()))
+                Ok(format!("top 1 as before on {same} of {} photos, logits {percent:.1} % off", expected.len()))
             }
         }
     }

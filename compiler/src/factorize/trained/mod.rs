@@ -33,7 +33,6 @@ use crate::Graph;
 use crate::cost::extract;
 use crate::graph::evaluate::Weights;
 use crate::graph::{GraphError, Value, WeightExpr};
-use crate::ops::Op;
 
 /// What may become of a network's layers.
 #[derive(Default)]
@@ -208,7 +207,7 @@ fn best(
         }
     }
     if cheaper.is_empty() {
-        let grouped = matches!(layer.op, Op::Conv(conv) if conv.groups > 1);
+        let grouped = conv.is_some_and(|conv| conv.conv.groups > 1 && conv.per_group > 1);
         return Ok(Err(match least {
             Some((form, macs)) => Reason::Bound { form, macs, layer: before },
             None if grouped => Reason::Grouped,

@@ -213,6 +213,13 @@ fn columns_and_rows_of_each_channel() {
     assert_eq!(rewrite.nodes, ["y.vertical", "y.horizontal", "y.pointwise"]);
 }
 
+#[test]
+fn windows_of_channels_that_are_no_products_stay() {
+    let (graph, parameters) = convolution("padding = [1, 1, 1, 1], groups = 4", 4, random(&[4, 1, 3, 3], 5));
+    let after = factorized(&graph, &parameters, 0.01);
+    assert_eq!(after.layers[0].to_string(), "conv: kept: no form is within the bound");
+}
+
 /// BatchNorm after the layer, folded into it or not: the same form.
 #[test]
 fn batch_norm_may_be_folded() {
