@@ -55,26 +55,24 @@ pub(super) fn tucker(problem: &Problem<'_>, bound: f64) -> Option<Factors> {
     }
     let (_, input, output) = best?;
 
-    let (mut weights, mut effective) = (Vec::new(), None);
-    let through = |effective: &Mat<f64>, basis: &Mat<f64>| basis * effective;
-    let mut core = problem.weight.clone();
+    let (mut weights, mut core, mut reduce) = (Vec::new(), problem.weight.clone(), None);
     if input < channels {
-        let reduce = rounded(&inputs.subrows(0, input).to_owned());
-        weights.push(tensor(&[input, channels], &reduce));
+        let mixtures = rounded(&inputs.subrows(0, input).to_owned());
+        weights.push(tensor(&[input, channels], &mixtures));
         core = regression.weights(input * taps);
-        effective = Some(spread(&reduce, taps));
+        reduce = Some(spread(&mixtures, taps));
     }
-    let basis = rounded(&basis.subcols(0, output.min(basis.ncols())).to_owned());
-    if output < outputs {
-        core = basis.transpose() * core;
+    let expand = (output < outputs).then(|| rounded(&basis.subcols(0, output).to_owned()));
+    if let Some(expand) = &expand {
+        core = expand.transpose() * core;
     }
     let core = rounded(&core);
     let [kh, kw] = problem.kernel;
     weights.push(tensor(&[core.nrows(), input, kh, kw], &core));
-    let mut effective = effective.map_or_else(|| core.clone(), |reduce| through(&reduce, &core));
-    if output < outputs {
-        weights.push(tensor(&[outputs, output], &basis));
-        effective = through(&effective, &basis);
+    let mut effective = reduce.map_or_else(|| core.clone(), |reduce| &core * reduce);
+    if let Some(expand) = expand {
+        weights.push(tensor(&[outputs, output], &expand));
+        effective = expand * effective;
     }
     Some(Factors { form: Form::Tucker { input, output }, weights, effective })
 }
