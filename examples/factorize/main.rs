@@ -1,7 +1,7 @@
 //! Trained networks factorised within bounds on the error of each layer: what they still know, against FLOP and time.
 //!
 //! ```text
-//! cargo run --release --features factorize --example factorize -- [--train DIR] [--photos DIR --weights FILE] [--layers]
+//! cargo run --release --example factorize -- [--train DIR] [--photos DIR --weights FILE] [--layers]
 //! ```
 //!
 //! LeNet-5 reads the 2,000 digits of examples/data/digits; EfficientNet-Lite0 names photos where `--photos` and
