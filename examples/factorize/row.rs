@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use convoke::compiler::factorize::{Options, TimeModel, Trained, trained};
 use convoke::runtime::RunError;
-use convoke::{Graph, Model, Parameters, Tensor, jit};
+use convoke::{Graph, Model, Parameters, jit};
 
 use crate::subject::Subject;
 
@@ -27,10 +27,8 @@ pub(crate) struct Row {
     layers: [usize; 2],
     parameters: u64,
     macs: u64,
-    /// What an image takes, the least of all runs.
-    seconds: f64,
-    /// What it takes against the original run just after it, the median.
-    ratio: f64,
+    /// What an image takes, the least of all runs, and what it takes with the original.
+    seconds: [f64; 2],
     result: String,
 }
 
@@ -62,7 +60,6 @@ impl Row {
     ) -> Result<Self, Box<dyn Error>> {
         let mut model = Model::new(jit::compile(graph)?, parameters)?.threads(1);
         let mut original = Model::new(jit::compile(&subject.graph)?, &subject.parameters)?.threads(1);
-        let (seconds, ratio) = by_turns(&mut model, &mut original, subject)?;
         Ok(Self {
             name: subject.name,
             bound,
@@ -71,37 +68,33 @@ impl Row {
             parameters: graph.trainable_count(),
             macs: graph.macs(),
             result: subject.judge(&mut model)?,
-            seconds,
-            ratio,
+            seconds: by_turns([&mut model, &mut original], subject)?,
         })
     }
 }
 
-/// The least time of an image with `model`, and the median of its time by that of `original`. They run by turns, so that
-/// what disturbs one disturbs the other.
-fn by_turns(model: &mut Model, original: &mut Model, subject: &Subject) -> Result<(f64, f64), RunError> {
-    let seconds = |model: &mut Model, image: &Tensor| {
-        let start = Instant::now();
-        model.run(&[image])?;
-        Ok::<_, RunError>(start.elapsed().as_secs_f64())
-    };
-    let (mut least, mut ratios) = (f64::INFINITY, Vec::new());
+/// The least time of an image with each model; they run by turns, so that what disturbs one disturbs the other.
+fn by_turns(mut models: [&mut Model; 2], subject: &Subject) -> Result<[f64; 2], RunError> {
+    let mut least = [f64::INFINITY; 2];
     let begin = Instant::now();
     for image in subject.images.iter().cycle() {
-        let own = seconds(model, image)?;
-        least = least.min(own);
-        ratios.push(own / seconds(original, image)?);
+        for (model, least) in models.iter_mut().zip(&mut least) {
+            let start = Instant::now();
+            model.run(&[image])?;
+            *least = least.min(start.elapsed().as_secs_f64());
+        }
         if begin.elapsed() > DURATION {
             break;
         }
     }
-    ratios.sort_by(f64::total_cmp);
-    Ok((least, ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)))
+    Ok(least)
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, bound, outputs, layers: [rewritten, layers], parameters, macs, seconds, ratio, result } = self;
+        let Self {
+            name, bound, outputs, layers: [rewritten, layers], parameters, macs, seconds: [own, original], ..
+        } = self;
         write!(f, "| {name} | ")?;
         match bound {
             None => f.write_str("original | | |")?,
@@ -109,11 +102,11 @@ impl fmt::Display for Row {
                 write!(f, "{bound} | {} | {rewritten} of {layers} |", if *outputs { "outputs" } else { "weights" })?;
             }
         }
-        write!(f, " {parameters} | {:.2} | {:.1} µs |", 2e-6 * *macs as f64, 1e6 * seconds)?;
+        write!(f, " {parameters} | {:.2} | {:.1} µs |", 2e-6 * *macs as f64, 1e6 * own)?;
         match bound {
             None => f.write_str(" |")?,
-            Some(_) => write!(f, " {:.0} % |", 100.0 * ratio)?,
+            Some(_) => write!(f, " {:.0} % |", 100.0 * own / original)?,
         }
-        write!(f, " {result} |")
+        write!(f, " {} |", self.result)
     }
 }

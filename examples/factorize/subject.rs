@@ -99,8 +99,7 @@ impl Subject {
 }
 
 fn graph(name: &str) -> Result<Graph, Box<dyn Error>> {
-    let entry = zoo::find(name).ok_or_else(|| format!("the zoo has no {name}"))?;
-    Ok(entry.graph()?)
+    Ok(zoo::find(name)?.graph()?)
 }
 
 /// Left and right exchanged.
