@@ -1,9 +1,9 @@
 //! Convolutions of VGG-16 and ResNet-50 against their factorised forms, each compiled to machine code, on one thread.
 //!
-//! `cargo bench --bench factorized` first prints a table: for each layer and form the MACs saved and the time saved,
-//! from runs by turns; then criterion measures each, with its throughput in FLOP (1 MAC = 2 FLOP). Times are those of
-//! the forms' own steps: networks hand a layer its input in the layout that it asks for. `CONVOKE_ISA` chooses another
-//! instruction set.
+//! `cargo bench --bench factorized` first prints a table: for each layer and form the MACs saved and the time saved, of
+//! the least of runs by turns; then criterion measures each, with its throughput in FLOP (1 MAC = 2 FLOP). Times are
+//! those of the forms' own steps: networks hand a layer its input in the layout that it asks for. `CONVOKE_ISA` chooses
+//! another instruction set.
 
 use std::error::Error;
 use std::time::Duration;
@@ -52,8 +52,8 @@ fn summary(layers: &[(&str, Comparison)], target: &Target, effort: Effort) -> Re
                 continue;
             };
             let (macs, fewer) = (graph.macs() as f64, graphs[0].macs() as f64 / graph.macs() as f64);
-            let (micros, faster) = (time.median * 1e6, times[0].median / time.median);
-            let speed = 2e-9 * macs / time.median;
+            let (micros, faster) = (time.minimum * 1e6, times[0].minimum / time.minimum);
+            let speed = 2e-9 * macs / time.minimum;
             println!(
                 "{name:<26} {:<20} {:9.2} {fewer:7.1}× {micros:9.1} {faster:8.1}× {speed:9.1}",
                 form.name(),
@@ -70,7 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let layers = layers.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     // `cargo test --benches` only asks whether everything runs.
     let is_bench = std::env::args().any(|arg| arg == "--bench");
-    let effort = if is_bench { Effort::default() } else { Effort { runs: 1, duration: Duration::ZERO } };
+    let effort =
+        if is_bench { Effort { runs: 50, ..Effort::default() } } else { Effort { runs: 1, duration: Duration::ZERO } };
     summary(&layers, &target, effort)?;
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("factorized");
