@@ -1,26 +1,35 @@
 //! Every operator's cases, lowered for every instruction set that this machine runs, in the interpreter, against the
-//! naive definition; without passes and with all of them.
+//! naive definition; without passes, with all of them, and on images in blocks of channels.
 
 use convoke_compiler::backend::interp;
 use convoke_compiler::graph::{Value, evaluate};
 use convoke_compiler::lower::{self, Target};
-use convoke_compiler::ops::{Case, Op};
-use convoke_compiler::{Graph, compile, lir};
+use convoke_compiler::ops::{Case, Op, max_pool::MaxPool};
+use convoke_compiler::{Graph, TensorType, compile, lir};
 use convoke_runtime::{Isa, Parameters, Tensor};
 
-/// The graph of a case: its operands as inputs and parameters, the operator, one output for each result.
-fn graph_of(case: &Case) -> Graph {
+/// The graph of a case: its operands as inputs and parameters, the operator, one output for each result. If `blocked`,
+/// images come in blocks of channels, from a pooling of single pixels.
+fn graph_of(case: &Case, blocked: bool) -> Graph {
     let mut graph = Graph::new("case");
     let mut edit = graph.edit();
-    let operands: Vec<Value> = (0..)
-        .zip(&case.operands)
-        .map(|(index, operand)| {
-            let name = format!("x{index}");
-            if operand.weight { edit.parameter(name, operand.ty.clone()) } else { edit.input(name, operand.ty.clone()) }
-        })
-        .collect();
+    let mut operands: Vec<Value> = Vec::new();
+    for (index, operand) in case.operands.iter().enumerate() {
+        let (name, ty) = (format!("x{index}"), operand.ty.clone());
+        operands.push(if operand.weight { edit.parameter(name, ty) } else { edit.input(name, ty) });
+        if blocked && !operand.weight && operand.ty.rank() == 4 {
+            let [kernel, stride, dilation] = [[1, 1]; 3];
+            let pool = MaxPool { kernel, stride, padding: [0; 4], dilation, ceil_mode: false };
+            let pooled = edit.op(format!("blocked{index}"), pool, &[operands[index]]).expect("an image");
+            operands[index] = pooled.into();
+        }
+    }
     let node = edit.op("y", case.op.clone(), &operands).expect("a case is well typed");
-    edit.output("y", node.into());
+    let types: Vec<&TensorType> = case.types();
+    let results = case.op.infer(&types).expect("a case is well typed").len();
+    for output in 0..results as u16 {
+        edit.output(format!("y{output}"), Value { node, output });
+    }
     graph
 }
 
@@ -52,11 +61,16 @@ fn run(program: &lir::Program, inputs: &[&Tensor], parameters: &Parameters) -> R
     Ok(expected)
 }
 
+fn lowered(graph: &Graph, target: &Target) -> Result<lir::Program, String> {
+    let program = lower::plan(graph, target).and_then(|plan| lower::program(graph, &plan, &graph.parameters()));
+    program.map_err(|error| error.to_string())
+}
+
 #[test]
 fn every_case_on_every_instruction_set() {
     let mut failures = Vec::new();
     for case in Op::cases() {
-        let graph = graph_of(&case);
+        let [graph, behind_pooling] = [false, true].map(|blocked| graph_of(&case, blocked));
         let (mut inputs, mut parameters) = (Vec::new(), Vec::new());
         for (index, (operand, tensor)) in case.operands.iter().zip(case.tensors()).enumerate() {
             if operand.weight { parameters.push((format!("x{index}"), tensor)) } else { inputs.push(tensor) }
@@ -66,20 +80,23 @@ fn every_case_on_every_instruction_set() {
         let inputs: Vec<&Tensor> = inputs.iter().collect();
         for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
             let target = Target::new(isa);
-            let plain =
-                lower::plan(&graph, &target).and_then(|plan| lower::program(&graph, &plan, &graph.parameters()));
+            let plain = lowered(&graph, &target);
             let optimized = compile(&graph, &target).map_err(|error| error.to_string());
-            for (passes, program) in
-                [("no passes", plain.map_err(|error| error.to_string())), ("all passes", optimized)]
-            {
+            let mut programs = vec![("no passes", plain), ("all passes", optimized)];
+            if isa == Isa::detect() && behind_pooling.len() > graph.len() {
+                programs.push(("blocked", lowered(&behind_pooling, &target)));
+            }
+            for (passes, program) in programs {
                 let name = format!("{} {} on {isa}, {passes}", case.op.name(), case.name);
                 let result = program.and_then(|program| run(&program, &inputs, &parameters));
                 match result {
                     Err(error) => failures.push(format!("{name}: {error}")),
                     Ok(found) => {
-                        let error = relative_error(&found[0], &expected[0], &case.tensors());
-                        if error.is_nan() || error > case.tolerance {
-                            failures.push(format!("{name}: error {error:e} above {:e}", case.tolerance));
+                        for (found, expected) in found.iter().zip(&expected) {
+                            let error = relative_error(found, expected, &case.tensors());
+                            if error.is_nan() || error > case.tolerance {
+                                failures.push(format!("{name}: error {error:e} above {:e}", case.tolerance));
+                            }
                         }
                     }
                 }

@@ -17,6 +17,13 @@ impl Affine {
         self.terms.iter().find(|(v, _)| *v == var).map_or(0, |&(_, stride)| stride)
     }
 
+    /// The index times a factor that may be negative.
+    #[must_use]
+    pub fn scaled(&self, factor: i64) -> Self {
+        let terms = self.terms.iter().map(|&(var, stride)| (var, stride.saturating_mul(factor)));
+        Self { base: self.base.saturating_mul(factor), terms: terms.filter(|&(_, stride)| stride != 0).collect() }
+    }
+
     fn add_term(&mut self, var: LoopVar, stride: i64) {
         match self.terms.iter_mut().find(|(v, _)| *v == var) {
             Some((_, old)) => *old = old.saturating_add(stride),
@@ -125,6 +132,8 @@ mod tests {
         assert_eq!(&index * none + 3, Affine::from(3));
         assert_eq!((row + 1 - 4).base, -3);
         assert_eq!((index.stride(column), index.stride(LoopVar(9))), (16, 0));
+        assert_eq!((row * 2 + 3).scaled(-2), Affine { base: -6, terms: vec![(row, -4)] });
+        assert_eq!((row * 2 + 3).scaled(0), Affine::default());
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! Functions that programs compute themselves, expanded to arithmetic, lane by lane.
 //!
-//! [`exp`], [`tanh`] and [`sigmoid`] are the same operations in the same order as in the runtime's vector kernels, with
+//! [`exp`], [`tanh`], [`erf`] and [`sigmoid`] are the same operations in the same order as in the runtime's vector kernels, with
 //! the same constants; so they give the same bits, and their errors are stated [there](convoke_runtime::simd::math).
 
 use std::f32::consts::SQRT_2;
 
-use convoke_runtime::simd::math::{EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E, TANH_MAX, TANH_P, TANH_Q};
+use convoke_runtime::simd::math::{
+    ERF_MAX, ERF_P, ERF_Q, EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E, TANH_MAX, TANH_P, TANH_Q,
+};
 
 use super::{Binary, Compare, FunctionBuilder, Reg, Unary};
+
+mod hyperbolic;
+mod trigonometry;
+
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
+pub use trigonometry::{acos, asin, atan, cos, sin, tan};
 
 /// Horner's rule in FMAs, highest power first.
 fn horner(f: &mut FunctionBuilder, coefficients: &[f32], x: Reg) -> Reg {
@@ -50,13 +58,36 @@ fn scale(f: &mut FunctionBuilder, y: Reg, n: Reg) -> Reg {
 
 /// tanh x; see [`TANH_P`].
 pub fn tanh(f: &mut FunctionBuilder, x: Reg) -> Reg {
-    let x = clamp(f, TANH_MAX, x);
-    let t = f.binary(Binary::Mul, x, x);
-    let p = horner(f, &TANH_P, t);
-    let q = horner(f, &TANH_Q, t);
+    odd_rational(f, &TANH_P, &TANH_Q, TANH_MAX, x)
+}
+
+/// erf x; see [`ERF_P`].
+pub fn erf(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    odd_rational(f, &ERF_P, &ERF_Q, ERF_MAX, x)
+}
+
+/// An odd function that reaches ±1 at ±`max`; see [`TANH_P`].
+fn odd_rational(f: &mut FunctionBuilder, p: &[f32], q: &[f32], max: f32, x: Reg) -> Reg {
+    let x = clamp(f, max, x);
+    let t = square(f, x);
+    let p = horner(f, p, t);
+    let q = horner(f, q, t);
     let y = f.binary(Binary::Mul, x, p);
     let y = f.binary(Binary::Div, y, q);
     clamp(f, 1.0, y)
+}
+
+/// x².
+fn square(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    f.binary(Binary::Mul, x, x)
+}
+
+/// `y`, which is not negative, with the sign of `x`. `x` itself where that is zero.
+fn sign_of(f: &mut FunctionBuilder, x: Reg, y: Reg) -> Reg {
+    let zero = f.constant(f.lanes(x), 0.0);
+    let minus = f.unary(Unary::Neg, y);
+    let y = f.select(Compare::Lt, x, zero, minus, y);
+    f.select(Compare::Eq, x, zero, x, y)
 }
 
 /// `min(bound, max(−bound, x))`; NaN stays NaN.
@@ -141,6 +172,63 @@ fn shift(f: &mut FunctionBuilder, (m, e): (Reg, Reg), bound: Bound, power: i32) 
         Bound::Below(bound) => (Compare::Lt, m, f.constant(lanes, bound)),
     };
     (f.select(compare, a, b, scaled, m), f.select(compare, a, b, moved, e))
+}
+
+/// ln(1 + e⁻ᵃ) for a ≥ 0, with an error below 3 ULP: `u = 1 + e⁻ᵃ` rounds, and `ln u · e⁻ᵃ / (u − 1)` makes up for it
+/// (Kahan; theorem 4 of Goldberg, *What Every Computer Scientist Should Know About Floating-Point Arithmetic*, 1991).
+pub fn log1p_exp(f: &mut FunctionBuilder, a: Reg) -> Reg {
+    let one = f.constant(f.lanes(a), 1.0);
+    let minus = f.unary(Unary::Neg, a);
+    let power = exp(f, minus);
+    let u = f.binary(Binary::Add, one, power);
+    let fraction = f.binary(Binary::Sub, u, one);
+    let ln = log(f, u);
+    let ln = f.binary(Binary::Mul, ln, power);
+    let y = f.binary(Binary::Div, ln, fraction);
+    f.select(Compare::Eq, u, one, power, y)
+}
+
+/// `ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)`.
+pub fn softplus(f: &mut FunctionBuilder, x: Reg) -> Reg {
+    let zero = f.constant(f.lanes(x), 0.0);
+    let magnitude = f.unary(Unary::Abs, x);
+    let rest = log1p_exp(f, magnitude);
+    let positive = f.binary(Binary::Max, zero, x);
+    f.binary(Binary::Add, positive, rest)
+}
+
+/// `aᵇ = e^(b · ln |a|)`, negative where a is and b is odd; 1 where b is 0, NaN where a is negative and b no whole
+/// number. Its relative error is that of the exponent, about 10⁻⁷ · |b · ln a|.
+pub fn pow(f: &mut FunctionBuilder, a: Reg, b: Reg) -> Reg {
+    let lanes = f.lanes(a);
+    let magnitude = f.unary(Unary::Abs, a);
+    let exponent = log(f, magnitude);
+    let exponent = f.binary(Binary::Mul, b, exponent);
+    let power = exp(f, exponent);
+    let [zero, half, one, nan] = [0.0, 0.5, 1.0, f32::NAN].map(|constant| f.constant(lanes, constant));
+    let halved = f.binary(Binary::Mul, b, half);
+    let [whole, even] = [b, halved].map(|x| f.unary(Unary::Trunc, x));
+    let minus = f.unary(Unary::Neg, power);
+    let signed = f.select(Compare::Eq, halved, even, power, minus);
+    let signed = f.select(Compare::Eq, b, whole, signed, nan);
+    let y = f.select(Compare::Lt, a, zero, signed, power);
+    // 1 to any power, where ∞ · 0 would be NaN.
+    let y = f.select(Compare::Eq, a, one, one, y);
+    f.select(Compare::Eq, b, zero, one, y)
+}
+
+/// `a − b · trunc(a / b)`, of the sign of a. Exact while the quotient is below 2²⁴.
+pub fn remainder(f: &mut FunctionBuilder, a: Reg, b: Reg) -> Reg {
+    let zero = f.constant(f.lanes(a), 0.0);
+    let [a_size, b_size] = [a, b].map(|x| f.unary(Unary::Abs, x));
+    let quotient = f.binary(Binary::Div, a_size, b_size);
+    let quotient = f.unary(Unary::Trunc, quotient);
+    let minus = f.unary(Unary::Neg, quotient);
+    let rest = f.fma(minus, b_size, a_size);
+    // The quotient may have been rounded up to a whole number.
+    let more = f.binary(Binary::Add, rest, b_size);
+    let rest = f.select(Compare::Lt, rest, zero, more, rest);
+    sign_of(f, a, rest)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! Algorithms that activations, sums and products share.
+//! Algorithms that activations and other operators share whose results depend on single elements.
 
 use convoke_runtime::Activation;
 use convoke_runtime::kernels::{self, BinaryOp, Broadcast, Map, Params};
 
+use super::nest::{Nest, Walk, blocked_extents};
 use super::planes::elementwise;
-use super::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Site, View, Work};
+use super::{Algorithm, Choice, Emitter, Layout, Need, Operand, Schedule, Site, Work};
 use crate::TensorType;
-use crate::lir::{self, Affine};
+use crate::lir::{FunctionBuilder, Reg};
 use crate::ops::Operator;
 
 /// The algorithms of an operator that is an activation.
@@ -33,12 +34,22 @@ fn emit_map<O: Operator>(op: &O, _: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>
     })
 }
 
-/// An operator `act(a ⋄ b)` with numpy's broadcasting, ⋄ being commutative.
-pub(crate) trait Commutative: Operator {
+/// An operator each element of whose result is a function of one element of each operand, which broadcast as numpy's.
+pub(crate) trait Pointwise: Operator {
+    /// Elements moved that cost about as much as computing one.
+    const COST: usize = 1;
+
+    /// Whether finite operands give finite results: then nothing else stands in lanes past the last channel.
+    fn finite(&self) -> bool;
+
+    /// The function, lane by lane.
+    fn compute(&self, f: &mut FunctionBuilder, operands: &[Reg]) -> Reg;
+}
+
+/// An operator `act(a ⋄ b)`, ⋄ being commutative, that has kernels.
+pub(crate) trait Commutative: Pointwise {
     /// The operation in a kernel.
     const KERNEL: BinaryOp;
-    /// The operation in LIR.
-    const LIR: lir::Binary;
 }
 
 /// The activation that applies last.
@@ -46,7 +57,7 @@ fn after<O: Operator>(op: &O) -> Activation {
     op.epilogue().map_or(Activation::Identity, |epilogue| epilogue.activation)
 }
 
-/// The algorithms of such an operator.
+/// The algorithms of an operator that has kernels.
 pub(crate) const fn commutative<O: Commutative>() -> &'static [Algorithm<O>] {
     const {
         &[
@@ -57,9 +68,15 @@ pub(crate) const fn commutative<O: Commutative>() -> &'static [Algorithm<O>] {
                 schedule: by_elements::<O>,
                 emit: emit_channels::<O>,
             },
-            Algorithm { name: "loops", choose: choose_loops::<O>, schedule: by_elements::<O>, emit: emit_loops::<O> },
+            blocked::<O>(),
+            plain::<O>(),
         ]
     }
+}
+
+/// The algorithms of an operator that has none.
+pub(crate) const fn pointwise<O: Pointwise>() -> &'static [Algorithm<O>] {
+    const { &[blocked::<O>(), plain::<O>()] }
 }
 
 fn choose_equal<O: Commutative>(_: &O, site: &Site<'_>) -> Result<Choice, String> {
@@ -134,82 +151,72 @@ fn emit_channels<O: Commutative>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut 
     })
 }
 
-fn choose_loops<O: Commutative>(_: &O, _: &Site<'_>) -> Result<Choice, String> {
-    Ok(Choice { operands: vec![Need::dense(Layout::Plain); 2], results: vec![Layout::Plain], alias: false })
+/// Loops over blocks of channels.
+const fn blocked<O: Pointwise>() -> Algorithm<O> {
+    Algorithm { name: "blocks", choose: choose_blocked::<O>, schedule: by_cost::<O>, emit: emit_blocked::<O> }
 }
 
-/// Lanes of the innermost loop.
-const LANES: usize = 8;
-
-/// Row-major loops over the result; a dimension in which an operand is 1 wide does not move it.
-struct Nest<'a> {
-    shape: &'a [usize],
-    /// Strides of the result and of both operands.
-    strides: [Vec<usize>; 3],
-    /// The result and both operands.
-    views: [View; 3],
-    /// The dimension that threads divide.
-    parallel: usize,
-    activation: Activation,
+/// Row-major loops.
+const fn plain<O: Pointwise>() -> Algorithm<O> {
+    Algorithm { name: "rows", choose: choose_plain::<O>, schedule: by_cost::<O>, emit: emit_plain::<O> }
 }
 
-fn emit_loops<O: Commutative>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
-    let shape = &work.results[0].shape;
-    let strides = [&work.results[0], work.operands[0].ty(), work.operands[1].ty()].map(|ty| strides(&ty.shape, shape));
-    let (a, b, result) = (e.operand(0), e.operand(1), e.result(0));
-    let parallel = shape.iter().position(|&extent| extent > 1).unwrap_or(shape.len());
-    let nest = Nest { shape, strides, views: [result, a, b], parallel, activation: after(op) };
-    let start = [Affine::default(), Affine::default(), Affine::default()];
-    // Threads do not divide the innermost dimension, over which the activation runs as a whole.
-    if parallel + 1 < shape.len() { nest.emit::<O>(e, 0, &start) } else { e.once(|e| nest.emit::<O>(e, 0, &start)) }
+fn by_cost<O: Pointwise>(_: &O, work: &Work<'_>) -> Schedule {
+    Schedule::of_elements(work.storages[0].len().saturating_mul(O::COST))
 }
 
-/// Elements from one index to the next in each dimension of `to`, for a tensor of shape `from` that is broadcast.
-fn strides(from: &[usize], to: &[usize]) -> Vec<usize> {
-    let lead = to.len() - from.len();
-    let stride = |dimension: usize| match dimension.checked_sub(lead) {
-        Some(own) if from[own] > 1 => from[own + 1..].iter().product(),
-        _ => 0,
-    };
-    (0..to.len()).map(stride).collect()
-}
-
-impl Nest<'_> {
-    fn emit<O: Commutative>(&self, e: &mut Emitter<'_>, dimension: usize, at: &[Affine; 3]) {
-        let moved = |at: &[Affine; 3], var: &Affine, step: usize| {
-            std::array::from_fn(|i| &at[i] + var * (self.strides[i][dimension] * step))
-        };
-        if dimension + 1 < self.shape.len() {
-            let parallel = dimension == self.parallel;
-            return e.divide(self.shape[dimension], parallel, |e, var| {
-                self.emit::<O>(e, dimension + 1, &moved(at, var, 1));
-            });
-        }
-        // The innermost dimension, if there is one: whole vectors, what remains, the activation over the row.
-        let extent = self.shape.last().copied().unwrap_or(1);
-        if dimension < self.shape.len() {
-            let full = extent / LANES;
-            e.serial(full, |e, var| self.element::<O>(e, LANES, &moved(at, var, LANES)));
-            let rest = std::array::from_fn(|i| &at[i] + full * LANES * self.strides[i][dimension]);
-            e.serial(extent % LANES, |e, var| self.element::<O>(e, 1, &moved(&rest, var, 1)));
+fn choose_blocked<O: Pointwise>(op: &O, site: &Site<'_>) -> Result<Choice, String> {
+    if !site.layouts.contains(&Some(Layout::Blocked)) {
+        return Err("no operand is blocked".to_owned());
+    }
+    if !op.finite() {
+        return Err("of finite operands it may make what is not finite".to_owned());
+    }
+    let shape = &site.results[0].shape;
+    if !matches!(shape.len(), 2 | 4) {
+        return Err(format!("{} dimensions", shape.len()));
+    }
+    let need = |(operand, ty): (usize, &&TensorType)| {
+        // The dimension of the channels, counted from the last.
+        let channels =
+            (ty.rank() + 2).checked_sub(shape.len()).filter(|&end| end > 0).map_or(1, |end| ty.shape[end - 1]);
+        let aligned = ty.rank() == shape.len() && channels == shape[1];
+        if aligned && (channels > 1 || site.layouts[operand] == Some(Layout::Blocked)) {
+            Ok(Need::tensor(Layout::Blocked))
+        } else if channels == 1 {
+            Ok(Need::tensor(Layout::Plain))
+        } else if site.is_weight(operand) && ty.elements() == channels {
+            Ok(Need::Weight)
         } else {
-            self.element::<O>(e, 1, at);
+            Err(format!("operand {operand} has {channels} channels in {} dimensions", ty.rank()))
         }
-        e.activate(self.views[0].element(&at[0]), extent, self.activation);
-    }
+    };
+    let operands = site.operands.iter().enumerate().map(need).collect::<Result<_, _>>()?;
+    Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+}
 
-    fn element<O: Commutative>(&self, e: &mut Emitter<'_>, lanes: usize, at: &[Affine; 3]) {
-        let load = |e: &mut Emitter<'_>, operand: usize| {
-            let from = self.views[operand].element(&at[operand]);
-            if lanes > 1 && self.strides[operand].last() == Some(&0) {
-                let one = e.code.load(1, from);
-                e.code.splat(lanes as u32, one)
-            } else {
-                e.code.load(lanes as u32, from)
-            }
-        };
-        let (a, b) = (load(e, 1), load(e, 2));
-        let result = e.code.binary(O::LIR, a, b);
-        e.code.store(self.views[0].element(&at[0]), result);
+fn emit_blocked<O: Pointwise>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let result = e.result(0);
+    let mut walks = vec![Walk::blocked(&result)];
+    for (index, operand) in work.operands.iter().enumerate() {
+        walks.push(match operand {
+            Operand::Tensor(..) => Walk::blocked(&e.operand(index)),
+            Operand::Weight(..) => Walk::channels(&e.channels(index, &result.storage), result.storage.block),
+        });
     }
+    Nest::new(&blocked_extents(&result), &walks).map(e, after(op), |e, operands| op.compute(&mut e.code, operands));
+}
+
+fn choose_plain<O: Pointwise>(_: &O, site: &Site<'_>) -> Result<Choice, String> {
+    let operands = vec![Need::tensor(Layout::Plain); site.operands.len()];
+    Ok(Choice { operands, results: vec![Layout::Plain], alias: false })
+}
+
+fn emit_plain<O: Pointwise>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let shape = &work.results[0].shape;
+    let mut walks = vec![Walk::plain(&e.result(0), shape, shape.len())];
+    for (index, operand) in work.operands.iter().enumerate() {
+        walks.push(Walk::plain(&e.operand(index), &operand.ty().shape, shape.len()));
+    }
+    Nest::new(shape, &walks).map(e, after(op), |e, operands| op.compute(&mut e.code, operands));
 }

@@ -102,6 +102,14 @@ impl<'a> Emitter<'a> {
         self.prepared(name, expression, len)
     }
 
+    /// Weight operand `index`, which has one element for each channel of `of`, in blocks of channels.
+    pub fn channels(&mut self, index: usize, of: &Storage) -> View {
+        let mut expression = self.postfix(index);
+        expression.push(WeightOp::Reshape(vec![of.c].into()));
+        expression.push(WeightOp::PackVector { block: of.block as u32 });
+        self.prepared(&format!("x{index}"), expression, of.blocks() * of.block)
+    }
+
     /// Operand `index` row-major, `len` elements: a weight, or a tensor that the algorithm asked for in one piece.
     pub fn plain(&mut self, index: usize, name: &str, len: usize) -> View {
         if self.reads[index].is_some() {

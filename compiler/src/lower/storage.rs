@@ -136,6 +136,17 @@ impl Storage {
         self.halo.top * self.pitch() + self.halo.left * self.block
     }
 
+    /// Elements from one index to the next in each dimension of a plain tensor of this shape, from
+    /// [`origin`](Self::origin) on.
+    #[must_use]
+    pub fn strides(&self, shape: &[usize]) -> Vec<usize> {
+        match shape.len() {
+            4 => vec![self.image(), self.plane(), self.pitch(), 1],
+            2 => vec![self.image(), self.plane()],
+            rank => (0..rank).map(|dim| shape[dim + 1..].iter().product()).collect(),
+        }
+    }
+
     /// Whether the rows of a plane follow one another without a gap.
     #[must_use]
     pub fn dense(&self) -> bool {

@@ -88,7 +88,7 @@ fn sigmoid(x: f64) -> f64 {
 ///
 /// Below 1 the series of positive terms, DLMF 7.6.2; above, where `1 − erf` would cancel, the continued fraction,
 /// DLMF 7.9.1.
-fn erfc(x: f64) -> f64 {
+pub(super) fn erfc(x: f64) -> f64 {
     if x < -1.0 {
         return 2.0 - erfc(-x);
     }

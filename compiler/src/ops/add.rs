@@ -10,12 +10,12 @@ use convoke_runtime::weights::WeightOp;
 
 use super::export::{Exported, Exporter};
 use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, binary,
+    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, commutative,
 };
 use crate::TensorType;
 use crate::graph::WeightExpr;
-use crate::lir;
-use crate::lower::elementwise::{self, Commutative};
+use crate::lir::{self, FunctionBuilder, Reg};
+use crate::lower::elementwise::{self, Commutative, Pointwise};
 use crate::lower::Algorithm;
 use crate::onnx::Rule;
 
@@ -43,11 +43,11 @@ impl Operator for Add {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        binary::infer(operands, self.epilogue)
+        commutative::infer(operands, self.epilogue)
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
-        binary::evaluate(operands, self.epilogue, |a, b| a + b)
+        commutative::evaluate(operands, self.epilogue, |a, b| a + b)
     }
 
     fn epilogue(&self) -> Option<Epilogue> {
@@ -59,7 +59,7 @@ impl Operator for Add {
     }
 
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
-        binary::to_weight(WeightOp::Add, self.epilogue, operands)
+        commutative::to_weight(WeightOp::Add, self.epilogue, operands)
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Add", import: |node| node.binary(Self::default()) }, Rule { operator: "Sum", import: |node| node.variadic(Self::default()) }];
@@ -71,13 +71,22 @@ impl Operator for Add {
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::commutative();
 
     fn cases() -> Vec<Case> {
-        binary::cases(|epilogue| Self { epilogue })
+        commutative::cases(|epilogue| Self { epilogue })
+    }
+}
+
+impl Pointwise for Add {
+    fn finite(&self) -> bool {
+        true
+    }
+
+    fn compute(&self, f: &mut FunctionBuilder, operands: &[Reg]) -> Reg {
+        f.binary(lir::Binary::Add, operands[0], operands[1])
     }
 }
 
 impl Commutative for Add {
     const KERNEL: BinaryOp = BinaryOp::Add;
-    const LIR: lir::Binary = lir::Binary::Add;
 }
 
 #[cfg(test)]

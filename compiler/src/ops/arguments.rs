@@ -164,6 +164,15 @@ pub const FLOAT: Reader<f32> = Reader { expects: "a number in float32's range", 
 /// The number of a dimension, counted from the last where it is negative.
 pub const AXIS: Reader<i64> = Reader { expects: "a whole number", read: int };
 
+/// The numbers of dimensions, or of one.
+pub const AXES: Reader<Vec<i64>> = Reader {
+    expects: "a list of whole numbers",
+    read: |value| match value {
+        Attribute::List(items) => items.iter().map(int).collect(),
+        _ => int(value).map(|axis| vec![axis]),
+    },
+};
+
 /// Height and width, or one number for both.
 pub const PAIR: Reader<[usize; 2]> = Reader {
     expects: "a whole number of at least 1, or [height, width]",
@@ -186,6 +195,15 @@ pub const PADDING: Reader<Option<[usize; 4]>> = Reader {
     read: |value| match value {
         Attribute::Text(word) if word == "same" => Some(None),
         _ => edges(value).map(Some),
+    },
+};
+
+/// Counts, or one.
+pub const LENGTHS: Reader<Vec<usize>> = Reader {
+    expects: "a list of whole numbers of at least 0",
+    read: |value| match value {
+        Attribute::List(items) => items.iter().map(length).collect(),
+        _ => length(value).map(|length| vec![length]),
     },
 };
 

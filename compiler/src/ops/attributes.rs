@@ -90,6 +90,12 @@ impl From<&[usize]> for Attribute {
     }
 }
 
+impl From<&[i64]> for Attribute {
+    fn from(items: &[i64]) -> Self {
+        Self::List(items.iter().map(|&item| item.into()).collect())
+    }
+}
+
 /// Named attributes in order; prints as `{stride = [1, 1], bias = false}`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Attributes(pub Vec<(String, Attribute)>);

@@ -1,84 +1,217 @@
-//! What the elementwise operators of two operands share: A and B of shapes that broadcast, one result.
+//! Functions of two numbers, `y = f(a, b)`, of operands whose shapes broadcast as numpy's, that have no kernel of their
+//! own.
 
-use std::sync::Arc;
+use convoke_runtime::Tensor;
 
-use convoke_runtime::weights::WeightOp;
-use convoke_runtime::{Activation, Tensor};
-
-use super::epilogue::each_activation;
-use super::{Case, Epilogue, Op, TypeError, broadcast, check};
+use super::arguments::Reader;
+use super::{
+    Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Operator, TypeError,
+    commutative,
+};
 use crate::TensorType;
-use crate::graph::WeightExpr;
+use crate::lir::{self, Compare, FunctionBuilder, Reg, math};
+use crate::lower::Algorithm;
+use crate::lower::elementwise::{self, Pointwise};
 
-pub(super) fn infer(operands: &[&TensorType], epilogue: Epilogue) -> Result<Vec<TensorType>, TypeError> {
-    check::operands(operands, &["a", "b"])?;
-    if epilogue.residual {
-        return Err(TypeError::whole("an epilogue without residual", "one"));
-    }
-    let [a, b] = [&operands[0].shape, &operands[1].shape];
-    match broadcast::shape(a, b) {
-        Some(shape) => check::result(shape),
-        None => Err(TypeError::operand(1, format!("a shape that broadcasts with {a:?}"), format!("{b:?}"))),
-    }
+/// `y = f(a, b)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// Which function.
+    pub function: Function,
 }
 
-pub(super) fn evaluate(operands: &[&Tensor], epilogue: Epilogue, op: fn(f64, f64) -> f64) -> Vec<Tensor> {
-    let [a, b] = [operands[0], operands[1]];
-    let shape = broadcast::shape(a.shape(), b.shape()).expect("the operands have types that the operator accepts");
-    let mut result = Tensor::zeros(&shape);
-    let pairs = broadcast::repeated(a, &shape).zip(broadcast::repeated(b, &shape));
-    for (y, (a, b)) in result.data_mut().iter_mut().zip(pairs) {
-        *y = epilogue.finish(op(a.into(), b.into()));
-    }
-    vec![result]
+/// A function of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `a − b`.
+    Sub,
+    /// `a / b`.
+    Div,
+    /// The smaller.
+    Min,
+    /// The larger.
+    Max,
+    /// `aᵇ`; see [`math::pow`].
+    Pow,
+    /// `a − b · trunc(a / b)`, of the sign of a, as C's `fmod`.
+    Fmod,
+    /// `a − b · ⌊a / b⌋`, of the sign of b, as Python's `%`.
+    Mod,
+    /// `a` where it is not negative, elsewhere `a · b` (He et al. 2015, arXiv:1502.01852, equation 1).
+    Prelu,
 }
 
-pub(super) fn to_weight(op: WeightOp, epilogue: Epilogue, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
-    if epilogue.is_none() { WeightExpr::apply(op, operands.to_vec()).ok() } else { None }
-}
+impl Function {
+    /// All functions.
+    pub const ALL: [Self; 8] =
+        [Self::Sub, Self::Div, Self::Min, Self::Max, Self::Pow, Self::Fmod, Self::Mod, Self::Prelu];
 
-pub(super) fn cases<T: Into<Op>>(make: fn(Epilogue) -> T) -> Vec<Case> {
-    const INPUTS: [(&[usize], &[usize]); 16] = [
-        (&[1, 3, 5, 7], &[1, 3, 5, 7]),
-        (&[2, 16, 6, 6], &[2, 16, 6, 6]),
-        (&[1, 17, 3, 14], &[1, 17, 3, 14]),
-        (&[1, 33], &[1, 33]),
-        (&[7], &[7]),
-        (&[1, 8, 7, 7], &[1, 8, 1, 1]),
-        (&[2, 19, 5, 5], &[2, 19, 1, 1]),
-        (&[2, 32, 3, 3], &[1, 32, 1, 1]),
-        (&[1, 8, 1, 1], &[1, 8, 7, 7]),
-        (&[1, 16, 5, 5], &[1, 1, 5, 5]),
-        (&[1, 15, 4, 4], &[16, 1, 4, 1]),
-        (&[2, 5, 3, 1], &[1, 5, 1, 4]),
-        (&[1, 20, 4, 4], &[4]),
-        (&[1, 6, 4, 4], &[]),
-        (&[], &[3, 4]),
-        (&[], &[]),
-    ];
-    const WEIGHTS: [(&[usize], &[usize]); 7] = [
-        (&[1, 24, 5, 5], &[]),
-        (&[1, 24, 5, 5], &[1]),
-        (&[1, 24, 5, 5], &[24, 1, 1]),
-        (&[2, 5, 6, 6], &[5, 1, 1]),
-        (&[1, 16, 3, 14], &[1, 16, 3, 14]),
-        (&[3, 31], &[31]),
-        (&[2, 4, 9], &[4, 1]),
-    ];
-    let mut cases = Vec::new();
-    for (a, b) in INPUTS {
-        cases.push(Case::new(format!("{a:?} and {b:?}"), make(Epilogue::default())).input(a).input(b));
-    }
-    for (a, b) in WEIGHTS {
-        cases.push(Case::new(format!("{a:?} and weight {b:?}"), make(Epilogue::default())).input(a).weight(b));
-        cases.push(Case::new(format!("weight {b:?} and {a:?}"), make(Epilogue::default())).weight(b).input(a));
-    }
-    for (name, activation) in each_activation() {
-        if activation != Activation::Identity {
-            let op = make(Epilogue::activation(activation));
-            let case = Case::new(format!("then {name}"), op);
-            cases.push(case.input([1, 17, 5, 3]).within(-4.0, 4.0).input([1, 17, 5, 3]).within(-3.0, 3.0));
+    /// Its name in graphs and in `cnn!`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sub => "sub",
+            Self::Div => "div",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Pow => "pow",
+            Self::Fmod => "fmod",
+            Self::Mod => "mod",
+            Self::Prelu => "prelu",
         }
     }
-    cases
+
+    fn define(self, a: f64, b: f64) -> f64 {
+        match self {
+            Self::Sub => a - b,
+            Self::Div => a / b,
+            Self::Min => a.min(b),
+            Self::Max => a.max(b),
+            Self::Pow => a.powf(b),
+            Self::Fmod => a % b,
+            Self::Mod => a - b * (a / b).floor(),
+            Self::Prelu if a < 0.0 => a * b,
+            Self::Prelu => a,
+        }
+    }
+}
+
+/// The name of a function.
+const FUNCTION: Reader<Function> = Reader {
+    expects: "the name of a function, such as sub",
+    read: |value| match value {
+        Attribute::Text(name) => Function::ALL.into_iter().find(|function| function.name() == name),
+        _ => None,
+    },
+};
+
+fn call(function: Function, call: &mut Call<'_>) -> Result<Construction, CallError> {
+    call.arguments(&[])?.finish()?;
+    Ok(Binary { function }.into())
+}
+
+impl Operator for Binary {
+    const NAME: &'static str = "binary";
+
+    const CALLS: &'static [(&'static str, Constructor)] = &[
+        ("sub", |made| call(Function::Sub, made)),
+        ("div", |made| call(Function::Div, made)),
+        ("min", |made| call(Function::Min, made)),
+        ("max", |made| call(Function::Max, made)),
+        ("pow", |made| call(Function::Pow, made)),
+        ("fmod", |made| call(Function::Fmod, made)),
+        ("mod", |made| call(Function::Mod, made)),
+    ];
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default().with("function", self.function.name())
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        Ok(Self { function: arguments.need("function", &FUNCTION)? })
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        commutative::infer(operands, Epilogue::default())
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        commutative::evaluate(operands, Epilogue::default(), |a, b| self.function.define(a, b))
+    }
+
+    const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::pointwise();
+
+    fn cases() -> Vec<Case> {
+        const SHAPES: [(&[usize], &[usize]); 5] =
+            [(&[2, 17, 3, 3], &[1, 17, 1, 1]), (&[3, 1, 5], &[4, 1]), (&[19], &[]), (&[], &[9]), (&[], &[])];
+        let mut cases = Vec::new();
+        for function in Function::ALL {
+            let op = Self { function };
+            let positive = matches!(function, Function::Div | Function::Pow | Function::Fmod | Function::Mod);
+            let (low, high) = if positive { (0.25, 3.0) } else { (-3.0, 3.0) };
+            let case = Case::new(function.name(), op).input([2, 3, 5]).within(low, high);
+            cases.push(case.input([3, 5]).within(low, high).tolerance(2e-6));
+        }
+        for (a, b) in SHAPES {
+            let op = Self { function: Function::Sub };
+            cases.push(Case::new(format!("{a:?} and {b:?}"), op).input(a).input(b));
+        }
+        let slope = Case::new("a slope for each channel", Self { function: Function::Prelu });
+        cases.push(slope.input([1, 17, 3, 3]).weight([17, 1, 1]));
+        cases
+    }
+}
+
+impl Pointwise for Binary {
+    const COST: usize = 4;
+
+    fn finite(&self) -> bool {
+        matches!(self.function, Function::Sub | Function::Min | Function::Max | Function::Prelu)
+    }
+
+    fn compute(&self, f: &mut FunctionBuilder, operands: &[Reg]) -> Reg {
+        let [a, b] = [operands[0], operands[1]];
+        match self.function {
+            Function::Sub => f.binary(lir::Binary::Sub, a, b),
+            Function::Div => f.binary(lir::Binary::Div, a, b),
+            Function::Min => f.binary(lir::Binary::Min, a, b),
+            Function::Max => f.binary(lir::Binary::Max, a, b),
+            Function::Pow => math::pow(f, a, b),
+            Function::Fmod => math::remainder(f, a, b),
+            Function::Mod => {
+                let zero = f.constant(f.lanes(a), 0.0);
+                let rest = math::remainder(f, a, b);
+                // Of the other sign than b: one b more.
+                let product = f.binary(lir::Binary::Mul, rest, b);
+                let more = f.binary(lir::Binary::Add, rest, b);
+                f.select(Compare::Lt, product, zero, more, rest)
+            }
+            Function::Prelu => {
+                let zero = f.constant(f.lanes(a), 0.0);
+                let product = f.binary(lir::Binary::Mul, a, b);
+                f.select(Compare::Lt, a, zero, product, a)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let sub = Binary { function: Function::Sub };
+        assert_eq!(inferred(sub, &[&[2, 3], &[3]]), "f32[2, 3]");
+        assert_eq!(
+            inferred(sub, &[&[2, 3], &[4]]),
+            "operand 1 expects a shape that broadcasts with [2, 3], gets [4]"
+        );
+    }
+
+    #[test]
+    fn values() {
+        let table = [
+            (Function::Sub, 1.0, 3.0, -2.0),
+            (Function::Div, 1.0, 4.0, 0.25),
+            (Function::Min, 1.0, -4.0, -4.0),
+            (Function::Max, 1.0, -4.0, 1.0),
+            (Function::Pow, -2.0, 3.0, -8.0),
+            (Function::Fmod, -7.0, 3.0, -1.0),
+            (Function::Mod, -7.0, 3.0, 2.0),
+            (Function::Mod, 7.0, -3.0, -2.0),
+            (Function::Prelu, -2.0, 0.25, -0.5),
+            (Function::Prelu, 2.0, 0.25, 2.0),
+        ];
+        for (function, a, b, y) in table {
+            let found = evaluated(Binary { function }, &[(&[1], &[a]), (&[1], &[b])]);
+            assert_eq!(found, [y], "{} of {a} and {b}", function.name());
+        }
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(called("sub", &[&[1], &[1]], &[], &[]), "binary {function = sub}");
+    }
 }

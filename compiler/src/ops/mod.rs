@@ -5,16 +5,17 @@
 pub mod activations;
 pub mod arguments;
 mod attributes;
-mod binary;
 pub mod broadcast;
 mod call;
 mod case;
 mod check;
+mod commutative;
 pub mod elementwise;
 pub mod epilogue;
 pub mod export;
 pub mod hint;
 mod image;
+mod moved;
 mod operator;
 mod pool;
 #[cfg(test)]
@@ -198,9 +199,12 @@ operators! {
     add::Add,
     avg_pool::AvgPool,
     batch_norm::BatchNorm,
+    binary::Binary,
     clip::Clip,
     concat::Concat,
     conv::Conv,
+    depth_to_space::DepthToSpace,
+    expand::Expand,
     flatten::Flatten,
     gelu::Gelu,
     global_avg_pool::GlobalAvgPool,
@@ -211,11 +215,19 @@ operators! {
     linear::Linear,
     max_pool::MaxPool,
     mul::Mul,
-    relu::Relu,
+    pad::Pad,
+    reduce::Reduce,
     relu6::Relu6,
+    relu::Relu,
     reshape::Reshape,
     sigmoid::Sigmoid,
     silu::Silu,
+    slice::Slice,
     softmax::Softmax,
+    space_to_depth::SpaceToDepth,
+    split::Split,
     tanh::Tanh,
+    tile::Tile,
+    transpose::Transpose,
+    unary::Unary,
 }

@@ -6,6 +6,7 @@ use super::{Eval, Evaluator, Frame, FrameKind, Variable, builtin};
 use crate::lang::ast::{Call, ExprKind, Name, Parameter};
 use crate::lang::error::Error;
 use crate::lang::token::Span;
+use crate::ops::Op;
 use crate::ops::hint::nearest;
 
 /// The arguments of a call.
@@ -18,6 +19,16 @@ pub(super) struct Given<'m> {
     pub(super) flowed: usize,
     /// The callee, to blame where no argument is.
     pub(super) callee: Span,
+}
+
+impl Given<'_> {
+    fn has_tensor(&self) -> bool {
+        self.positional.iter().any(|(value, _)| match value {
+            Value::Tensor(_) => true,
+            Value::List(list) => list.holds_tensor,
+            _ => false,
+        })
+    }
 }
 
 impl<'m> Evaluator<'m> {
@@ -46,6 +57,11 @@ impl<'m> Evaluator<'m> {
                 self.unnamed_only(&callable.routine.name.text, named)?;
                 self.routine(FrameKind::Function, callable, given, site, None)
             }
+            // Some functions are operators as well: `max` of constants, and of tensors.
+            Value::Builtin(name) if given.has_tensor() => match Op::call_names().find(|operator| *operator == name) {
+                Some(operator) => self.operator(operator, given, named),
+                None => Err(self.error(site, format!("`{name}` is a function of constants, not of tensors"))),
+            },
             Value::Builtin(name) => {
                 self.unnamed_only(name, named)?;
                 if let Some((_, _, span)) = given.named.first() {

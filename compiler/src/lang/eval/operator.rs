@@ -51,7 +51,7 @@ impl<'m> Evaluator<'m> {
         self.apply(name, &operands, constants, by_name, named, callee)
     }
 
-    /// `a + b` and `a * b`, where at least one is a tensor; a number is a tensor of one element.
+    /// `a + b`, `a - b`, `a * b` and `a / b`, where at least one is a tensor; a number is a tensor of one element.
     pub(super) fn tensor_binary(
         &mut self,
         op: BinaryOp,
@@ -61,10 +61,12 @@ impl<'m> Evaluator<'m> {
     ) -> Eval<Value<'m>> {
         let operator = match op {
             BinaryOp::Add => "add",
+            BinaryOp::Subtract => "sub",
             BinaryOp::Multiply => "mul",
+            BinaryOp::Divide => "div",
             _ => {
                 let error = Error::new(symbol, format!("there is no `{}` of tensors", op.symbol()));
-                return Err(self.fail(error.help("tensors are added with `+` and multiplied with `*`")));
+                return Err(self.fail(error.help("tensors go with `+`, `-`, `*` and `/`")));
             }
         };
         if self.frame().kind == FrameKind::Function {

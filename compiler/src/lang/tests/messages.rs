@@ -47,7 +47,7 @@ messages! {
     pattern_of_other_length: network("    let (a, b) = (1, 2, 3);\n    image -> conv1: conv(a * b, kernel: 1)");
     assignment_to_nothing: network("    widht = 3;\n    image -> relu");
     assignment_to_a_constant: network("    const WIDTH = 3;\n    WIDTH = 4;\n    image -> conv1: conv(WIDTH, kernel: 1)");
-    tensor_minus_tensor: network("    image - image");
+    tensor_modulo_tensor: network("    image % image");
     tensor_as_constant: network("    image -> conv1: conv(6, kernel: image)");
     no_tensor: network("    conv1: conv(6, kernel: 3)");
     number_called: network("    let relu = 3;\n    image -> relu");

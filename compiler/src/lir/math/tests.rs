@@ -1,7 +1,7 @@
 use convoke_runtime::network::ValueInfo;
 use convoke_runtime::{Activation, FlushToZero, Isa, Parameters, Tensor};
 
-use super::{exp, log, sigmoid, tanh};
+use super::{acos, acosh, asin, asinh, atan, atanh, cos, cosh, exp, log, sigmoid, sin, sinh, softplus, tan, tanh};
 use crate::backend::interp;
 use crate::lir::{Arg, Buffer, BufferId, FunctionBuilder, Place, Program, Reg, Step};
 
@@ -95,4 +95,36 @@ fn log_is_close() {
         }
     }
     assert!(largest < 0.8, "{largest} ULP");
+}
+
+/// The largest error over all arguments of a magnitude in `within` whose result is a normal number.
+fn worst(expand: impl Fn(&mut FunctionBuilder, Reg) -> Reg, exact: impl Fn(f64) -> f64, within: (f32, f32)) -> f64 {
+    let normal = f64::from(f32::MIN_POSITIVE)..f64::from(f32::MAX) / 4.0;
+    let rows = table(expand).into_iter().filter(|(x, _)| (within.0..=within.1).contains(&x.abs()) && !x.is_subnormal());
+    let errors = rows.map(|(x, y)| (y, exact(f64::from(x)))).filter(|(_, exact)| normal.contains(&exact.abs()));
+    errors.fold(0.0, |largest, (y, exact)| largest.max(ulps(y, exact)))
+}
+
+#[test]
+fn errors_are_as_stated() {
+    const ALL: (f32, f32) = (0.0, f32::MAX);
+    type Expand = fn(&mut FunctionBuilder, Reg) -> Reg;
+    type Row = (&'static str, Expand, fn(f64) -> f64, (f32, f32), f64);
+    let rows: [Row; 12] = [
+        ("sin", sin, f64::sin, (0.0, 1000.0), 1.5),
+        ("cos", cos, f64::cos, (0.0, 1000.0), 1.5),
+        ("tan", tan, f64::tan, (0.0, 1000.0), 3.0),
+        ("asin", asin, f64::asin, (0.0, 1.0), 3.0),
+        ("acos", acos, f64::acos, (0.0, 1.0), 3.0),
+        ("atan", atan, f64::atan, ALL, 3.0),
+        ("sinh", sinh, f64::sinh, (0.0, 88.0), 3.0),
+        ("cosh", cosh, f64::cosh, (0.0, 88.0), 3.0),
+        ("asinh", asinh, f64::asinh, ALL, 4.0),
+        ("acosh", acosh, f64::acosh, (1.0, f32::MAX), 4.0),
+        ("atanh", atanh, f64::atanh, (0.0, 0.999_999_9), 4.0),
+        ("softplus", softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), ALL, 3.0),
+    ];
+    let _guard = FlushToZero::enter();
+    let worst = rows.map(|(name, expand, exact, within, bound)| (name, worst(expand, exact, within), bound));
+    assert!(worst.iter().all(|(_, largest, bound)| largest < bound), "{worst:?}");
 }

@@ -33,7 +33,7 @@ pub(crate) fn cases(isa: Isa) -> Vec<Case> {
     Op::cases().iter().flat_map(both).collect()
 }
 
-/// The graph of a case: its operands as inputs and parameters, the operator, one output.
+/// The graph of a case: its operands as inputs and parameters, the operator, one output for each result.
 fn graph(case: &OpCase) -> Graph {
     let mut graph = Graph::new("case");
     let mut edit = graph.edit();
@@ -43,7 +43,10 @@ fn graph(case: &OpCase) -> Graph {
         operands.push(if operand.weight { edit.parameter(name, ty) } else { edit.input(name, ty) });
     }
     let node = edit.op("y", case.op.clone(), &operands).expect("a case is well typed");
-    edit.output("y", node.into());
+    let results = case.op.infer(&case.types()).expect("a case is well typed").len();
+    for output in 0..results as u16 {
+        edit.output(format!("y{output}"), Value { node, output });
+    }
     graph
 }
 
