@@ -134,7 +134,7 @@ impl Place {
     }
 
     fn address(&self, walk: usize) -> Address {
-        Address { param: self.params[walk], index: self.at[walk].clone() }
+        self.params[walk].at(self.at[walk].clone())
     }
 }
 

@@ -6,9 +6,9 @@ use convoke_runtime::Tensor;
 use super::arguments::Reader;
 use super::{
     Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Operator, TypeError,
-    commutative,
+    check, commutative,
 };
-use crate::TensorType;
+use crate::{DType, TensorType};
 use crate::lir::{self, Compare, FunctionBuilder, Reg, math};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
@@ -27,6 +27,8 @@ pub enum Function {
     Sub,
     /// `a / b`.
     Div,
+    /// `a / b` without its fraction: the quotient of whole numbers.
+    DivTrunc,
     /// The smaller.
     Min,
     /// The larger.
@@ -43,8 +45,8 @@ pub enum Function {
 
 impl Function {
     /// All functions.
-    pub const ALL: [Self; 8] =
-        [Self::Sub, Self::Div, Self::Min, Self::Max, Self::Pow, Self::Fmod, Self::Mod, Self::Prelu];
+    pub const ALL: [Self; 9] =
+        [Self::Sub, Self::Div, Self::DivTrunc, Self::Min, Self::Max, Self::Pow, Self::Fmod, Self::Mod, Self::Prelu];
 
     /// Its name in graphs and in `cnn!`.
     #[must_use]
@@ -52,6 +54,7 @@ impl Function {
         match self {
             Self::Sub => "sub",
             Self::Div => "div",
+            Self::DivTrunc => "div_trunc",
             Self::Min => "min",
             Self::Max => "max",
             Self::Pow => "pow",
@@ -65,6 +68,7 @@ impl Function {
         match self {
             Self::Sub => a - b,
             Self::Div => a / b,
+            Self::DivTrunc => (a / b).trunc(),
             Self::Min => a.min(b),
             Self::Max => a.max(b),
             Self::Pow => a.powf(b),
@@ -96,6 +100,7 @@ impl Operator for Binary {
     const CALLS: &'static [(&'static str, Constructor)] = &[
         ("sub", |made| call(Function::Sub, made)),
         ("div", |made| call(Function::Div, made)),
+        ("div_trunc", |made| call(Function::DivTrunc, made)),
         ("min", |made| call(Function::Min, made)),
         ("max", |made| call(Function::Max, made)),
         ("pow", |made| call(Function::Pow, made)),
@@ -112,7 +117,11 @@ impl Operator for Binary {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        commutative::infer(operands, Epilogue::default())
+        let result = commutative::infer(operands, Epilogue::default())?;
+        if matches!(self.function, Function::Div | Function::Prelu) {
+            check::dtype(operands, 0, &[DType::F32])?;
+        }
+        Ok(result)
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
@@ -127,7 +136,7 @@ impl Operator for Binary {
         let mut cases = Vec::new();
         for function in Function::ALL {
             let op = Self { function };
-            let positive = matches!(function, Function::Div | Function::Pow | Function::Fmod | Function::Mod);
+            let positive = matches!(function, Function::Div | Function::DivTrunc | Function::Pow | Function::Fmod | Function::Mod);
             let (low, high) = if positive { (0.25, 3.0) } else { (-3.0, 3.0) };
             let case = Case::new(function.name(), op).input([2, 3, 5]).within(low, high);
             cases.push(case.input([3, 5]).within(low, high).tolerance(2e-6));
@@ -135,6 +144,11 @@ impl Operator for Binary {
         for (a, b) in SHAPES {
             let op = Self { function: Function::Sub };
             cases.push(Case::new(format!("{a:?} and {b:?}"), op).input(a).input(b));
+        }
+        for function in [Function::DivTrunc, Function::Mod, Function::Fmod, Function::Max] {
+            let case = Case::new(format!("{} of whole numbers", function.name()), Self { function });
+            let case = case.input([23]).within(-50.0, 50.0).of(DType::I64);
+            cases.push(case.input([23]).within(1.0, 7.0).of(DType::I64).tolerance(0.0));
         }
         let slope = Case::new("a slope for each channel", Self { function: Function::Prelu });
         cases.push(slope.input([1, 17, 3, 3]).weight([17, 1, 1]));
@@ -154,6 +168,10 @@ impl Pointwise for Binary {
         match self.function {
             Function::Sub => f.binary(lir::Binary::Sub, a, b),
             Function::Div => f.binary(lir::Binary::Div, a, b),
+            Function::DivTrunc => {
+                let quotient = f.binary(lir::Binary::Div, a, b);
+                f.unary(lir::Unary::Trunc, quotient)
+            }
             Function::Min => f.binary(lir::Binary::Min, a, b),
             Function::Max => f.binary(lir::Binary::Max, a, b),
             Function::Pow => math::pow(f, a, b),

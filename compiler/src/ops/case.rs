@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::Op;
-use crate::TensorType;
+use crate::{DType, TensorType};
 
 /// A conformance case: one operator on operands of given types and ranges.
 #[derive(Clone, Debug)]
@@ -62,6 +62,15 @@ impl Case {
         self
     }
 
+    /// With the last operand of this type, its values rounded.
+    #[must_use]
+    pub fn of(mut self, dtype: DType) -> Self {
+        if let Some(operand) = self.operands.last_mut() {
+            operand.ty.dtype = dtype;
+        }
+        self
+    }
+
     /// With another tolerance: 0 for operators that only move or compare, more than the default for long sums.
     #[must_use]
     pub fn tolerance(mut self, tolerance: f32) -> Self {
@@ -100,6 +109,9 @@ impl CaseOperand {
             // The 24 bits that a float32 holds.
             let unit = (bits >> 40) as f32 / 16_777_216.0;
             *value = low + (high - low) * unit;
+            if self.ty.dtype != DType::F32 {
+                *value = value.round_ties_even();
+            }
         }
         tensor
     }

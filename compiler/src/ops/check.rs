@@ -38,6 +38,13 @@ pub(super) fn one_dtype(operands: &[&TensorType]) -> Result<DType, TypeError> {
     Ok(first)
 }
 
+/// The operands are as many as they are named, numbers of one type, and neither empty nor beyond all memory; their type.
+pub(super) fn numbers(found: &[&TensorType], names: &[&str]) -> Result<DType, TypeError> {
+    any_operands(found, names)?;
+    dtype(found, 0, &[DType::F32, DType::I64])?;
+    one_dtype(found)
+}
+
 /// A float32 result of this shape, if it is neither empty nor beyond all memory.
 pub(super) fn result(shape: impl Into<Vec<usize>>) -> Result<Vec<TensorType>, TypeError> {
     result_of(DType::F32, shape)

@@ -11,13 +11,13 @@ use crate::TensorType;
 use crate::graph::WeightExpr;
 
 pub(super) fn infer(operands: &[&TensorType], epilogue: Epilogue) -> Result<Vec<TensorType>, TypeError> {
-    check::operands(operands, &["a", "b"])?;
+    let dtype = check::numbers(operands, &["a", "b"])?;
     if epilogue.residual {
         return Err(TypeError::whole("an epilogue without residual", "one"));
     }
     let [a, b] = [&operands[0].shape, &operands[1].shape];
     match broadcast::shape(a, b) {
-        Some(shape) => check::result(shape),
+        Some(shape) => check::result_of(dtype, shape),
         None => Err(TypeError::operand(1, format!("a shape that broadcasts with {a:?}"), format!("{b:?}"))),
     }
 }

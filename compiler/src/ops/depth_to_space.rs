@@ -78,11 +78,11 @@ impl Operator for DepthToSpace {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let [n, c, h, w] = check::four(operands, 0, "N C H W")?;
         let b = self.block;
         match b.checked_mul(b).filter(|&square| square > 0 && c.is_multiple_of(square)) {
-            Some(square) => check::result([n, c / square, h.saturating_mul(b), w.saturating_mul(b)]),
+            Some(square) => check::result_of(operands[0].dtype, [n, c / square, h.saturating_mul(b), w.saturating_mul(b)]),
             None => Err(TypeError::operand(0, format!("a multiple of {b}² channels"), c)),
         }
     }

@@ -28,9 +28,9 @@ impl Operator for Expand {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         match broadcast::shape(&operands[0].shape, &self.shape) {
-            Some(shape) => check::result(shape),
+            Some(shape) => check::result_of(operands[0].dtype, shape),
             None => {
                 let expected = format!("a shape that broadcasts with {:?}", self.shape);
                 Err(TypeError::operand(0, expected, format!("{:?}", operands[0].shape)))

@@ -152,8 +152,8 @@ impl Operator for Pad {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
-        check::result(self.shape(&operands[0].shape)?)
+        check::any_operands(operands, &["x"])?;
+        check::result_of(operands[0].dtype, self.shape(&operands[0].shape)?)
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

@@ -5,7 +5,7 @@ use convoke_runtime::Tensor;
 use super::arguments::{AXES, FLAG, Reader};
 use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Operator, TypeError};
 use super::check;
-use crate::TensorType;
+use crate::{DType, TensorType};
 use crate::lir::{self, Reg, Unary, math};
 use crate::lower::nest::{Line, Lines, Walk, blocked_extents};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
@@ -204,10 +204,14 @@ impl Operator for Reduce {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        use Function::{L1, Max, Min, Prod, Sum, SumSquare};
+        let dtype = check::numbers(operands, &["x"])?;
+        if !matches!(self.function, Sum | Max | Min | Prod | L1 | SumSquare) {
+            check::dtype(operands, 0, &[DType::F32])?;
+        }
         let reduced = self.reduced(operands[0].rank())?;
         let [kept, without] = Self::shapes(&operands[0].shape, &reduced);
-        check::result(if self.keepdims { kept } else { without })
+        check::result_of(dtype, if self.keepdims { kept } else { without })
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
@@ -260,6 +264,8 @@ impl Operator for Reduce {
             let low = if function == Function::LogSum { 0.5 } else { -2.0 };
             cases.push(Case::new(function.name(), op).input([2, 11, 9]).within(low, 2.0).tolerance(2e-6));
         }
+        let sum = Self { function: Function::Sum, axes: vec![0], keepdims: true };
+        cases.push(Case::new("of whole numbers", sum).input([3, 5]).within(-9.0, 9.0).of(DType::I64).tolerance(0.0));
         for (shape, axes, keepdims) in TABLE {
             for function in [Function::Max, Function::Mean] {
                 let op = Self { function, axes: axes.to_vec(), keepdims };

@@ -92,9 +92,9 @@ impl Operator for Slice {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let ranges = self.ranges(&operands[0].shape)?;
-        check::result(ranges.iter().map(|range| range.count).collect::<Vec<_>>())
+        check::result_of(operands[0].dtype, ranges.iter().map(|range| range.count).collect::<Vec<_>>())
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

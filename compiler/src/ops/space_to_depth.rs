@@ -28,13 +28,13 @@ impl Operator for SpaceToDepth {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let [n, c, h, w] = check::four(operands, 0, "N C H W")?;
         let b = self.block;
         if b == 0 || h % b != 0 || w % b != 0 {
             return Err(TypeError::operand(0, format!("height and width that are multiples of {b}"), format!("{h} and {w}")));
         }
-        check::result([n, c.saturating_mul(b).saturating_mul(b), h / b, w / b])
+        check::result_of(operands[0].dtype, [n, c.saturating_mul(b).saturating_mul(b), h / b, w / b])
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

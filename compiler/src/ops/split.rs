@@ -49,7 +49,7 @@ impl Operator for Split {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let shape = &operands[0].shape;
         let axis = check::axis(self.axis, shape.len())?;
         let sum = self.sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
@@ -61,7 +61,7 @@ impl Operator for Split {
         for &size in &self.sizes {
             let mut part = shape.clone();
             part[axis] = size;
-            results.extend(check::result(part)?);
+            results.extend(check::result_of(operands[0].dtype, part)?);
         }
         Ok(results)
     }

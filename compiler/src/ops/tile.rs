@@ -28,12 +28,12 @@ impl Operator for Tile {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let shape = &operands[0].shape;
         if shape.len() != self.repeats.len() {
             return Err(TypeError::operand(0, format!("{} dimensions (repeats)", self.repeats.len()), shape.len()));
         }
-        check::result(shape.iter().zip(&self.repeats).map(|(a, b)| a.saturating_mul(*b)).collect::<Vec<_>>())
+        check::result_of(operands[0].dtype, shape.iter().zip(&self.repeats).map(|(a, b)| a.saturating_mul(*b)).collect::<Vec<_>>())
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

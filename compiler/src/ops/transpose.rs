@@ -32,13 +32,13 @@ impl Operator for Transpose {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        check::any_operands(operands, &["x"])?;
         let shape = &operands[0].shape;
         if self.order.len() != shape.len() || !(0..shape.len()).all(|dim| self.order.contains(&dim)) {
             let expected = format!("an order of {} dimensions", shape.len());
             return Err(TypeError::whole(expected, format!("{:?}", self.order)));
         }
-        check::result(self.order.iter().map(|&dim| shape[dim]).collect::<Vec<_>>())
+        check::result_of(operands[0].dtype, self.order.iter().map(|&dim| shape[dim]).collect::<Vec<_>>())
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {

@@ -8,7 +8,7 @@ use convoke_runtime::Tensor;
 use super::arguments::{FLOAT, Reader};
 use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Operator, TypeError};
 use super::check;
-use crate::TensorType;
+use crate::{DType, TensorType};
 use crate::lir::{FunctionBuilder, Reg};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
@@ -33,6 +33,11 @@ impl Unary {
             *constant = *usual;
         }
         Self { function, constants }
+    }
+
+    /// Whether it makes whole numbers of whole numbers, as a function of them.
+    fn of_whole_numbers(function: Function) -> bool {
+        matches!(function, Function::Abs | Function::Neg | Function::Sign)
     }
 
     fn read_constants(function: Function, arguments: &mut Arguments) -> Result<Self, CallError> {
@@ -79,7 +84,9 @@ impl Operator for Unary {
     }
 
     fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
-        check::operands(operands, &["x"])?;
+        if check::numbers(operands, &["x"])? == DType::I64 && !Self::of_whole_numbers(self.function) {
+            check::dtype(operands, 0, &[DType::F32])?;
+        }
         Ok(vec![operands[0].clone()])
     }
 
@@ -101,6 +108,7 @@ impl Operator for Unary {
             let case = Case::new(function.name(), Self::new(function));
             cases.push(case.input([3, 7]).within(low, high).tolerance(2e-6));
         }
+        cases.push(Case::new("whole numbers", Self::new(Function::Neg)).input([9]).within(-9.0, 9.0).of(DType::I64));
         let elu = Self { constants: [0.5, 0.0], ..Self::new(Function::Elu) };
         cases.push(Case::new("alpha", elu).input([2, 17, 3, 2]).within(-4.0, 4.0));
         cases.push(Case::new("one element", Self::new(Function::Exp)).input([]).within(1.0, 2.0));
