@@ -40,6 +40,21 @@ impl Walk {
         Self { param, origin: Affine { base: origin, terms: Vec::new() }, strides }
     }
 
+    /// Its element at index 0.
+    pub(crate) fn origin(&self) -> Affine {
+        self.origin.clone()
+    }
+
+    /// How far it moves along a dimension.
+    pub(crate) fn stride(&self, dim: usize) -> i64 {
+        self.strides[dim]
+    }
+
+    /// The address of an element.
+    pub(crate) fn at(&self, index: Affine) -> Address {
+        self.param.at(index)
+    }
+
     /// A plain tensor of shape `shape`, broadcast to `rank` dimensions.
     pub(crate) fn plain(view: &View, shape: &[usize], rank: usize) -> Self {
         let own = view.storage.strides(shape).into_iter().zip(shape).map(|(stride, &extent)| moving(stride, extent));
@@ -163,6 +178,22 @@ fn strip(
     let remain = dim.extent % lanes;
     if remain > 0 {
         e.divide(1, parallel, |e, _| e.serial(remain, |e, var| body(e, 1, &rest.moved(dim, var))));
+    }
+}
+
+/// Cuts `extent` in strips of the first size, what remains in strips of the next.
+pub(crate) fn strips(
+    e: &mut Emitter<'_>,
+    extent: usize,
+    sizes: &[usize],
+    parallel: bool,
+    body: impl Fn(&mut Emitter<'_>, usize, Affine),
+) {
+    let mut start = 0;
+    for &size in sizes {
+        let count = (extent - start) / size;
+        e.divide(count, parallel, |e, var| body(e, size, var * size + start));
+        start += count * size;
     }
 }
 

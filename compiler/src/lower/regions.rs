@@ -146,7 +146,7 @@ pub(crate) const fn movement<O: Movement>() -> &'static [Algorithm<O>] {
     }
 }
 
-fn schedule<O>(_: &O, work: &Work<'_>) -> Schedule {
+pub(crate) fn schedule<O>(_: &O, work: &Work<'_>) -> Schedule {
     Schedule::of_elements(work.storages.iter().map(super::Storage::len).sum())
 }
 
@@ -161,7 +161,7 @@ fn blocked<O: Movement>(
     op.regions(operand, results, result).iter().map(|region| region.blocked(channels, block)).collect()
 }
 
-fn choose_blocks<O: Movement>(op: &O, site: &Site<'_>) -> Result<Choice, String> {
+pub(crate) fn choose_blocks<O: Movement>(op: &O, site: &Site<'_>) -> Result<Choice, String> {
     if site.layouts[0] != Some(Layout::Blocked) {
         return Err("the operand is not blocked".to_owned());
     }
@@ -176,7 +176,7 @@ fn choose_blocks<O: Movement>(op: &O, site: &Site<'_>) -> Result<Choice, String>
     Ok(Choice { operands: vec![Need::tensor(Layout::Blocked)], results, alias: false })
 }
 
-fn emit_blocks<O: Movement>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+pub(crate) fn emit_blocks<O: Movement>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
     let source = e.operand(0);
     let strides = |view: &View| {
         let s = &view.storage;
@@ -191,12 +191,12 @@ fn emit_blocks<O: Movement>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitt
     }
 }
 
-fn choose_rows<O: Movement>(_: &O, site: &Site<'_>) -> Result<Choice, String> {
+pub(crate) fn choose_rows<O: Movement>(_: &O, site: &Site<'_>) -> Result<Choice, String> {
     let results = vec![Layout::Plain; site.results.len()];
     Ok(Choice { operands: vec![Need::tensor(Layout::Plain)], results, alias: false })
 }
 
-fn emit_rows<O: Movement>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+pub(crate) fn emit_rows<O: Movement>(op: &O, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
     let (source, operand) = (e.operand(0), work.operands[0].ty());
     let from = source.storage.strides(&operand.shape);
     for index in 0..work.results.len() {

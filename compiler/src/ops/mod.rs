@@ -16,6 +16,7 @@ pub mod export;
 pub mod hint;
 mod image;
 mod moved;
+mod normalization;
 mod operator;
 mod pool;
 #[cfg(test)]
@@ -203,16 +204,20 @@ operators! {
     clip::Clip,
     concat::Concat,
     conv::Conv,
+    conv_transpose::ConvTranspose,
     depth_to_space::DepthToSpace,
     expand::Expand,
     flatten::Flatten,
     gelu::Gelu,
     global_avg_pool::GlobalAvgPool,
     global_max_pool::GlobalMaxPool,
+    group_norm::GroupNorm,
     hard_sigmoid::HardSigmoid,
     hard_swish::HardSwish,
+    layer_norm::LayerNorm,
     leaky_relu::LeakyRelu,
     linear::Linear,
+    matmul::MatMul,
     max_pool::MaxPool,
     mul::Mul,
     pad::Pad,
@@ -220,6 +225,7 @@ operators! {
     relu6::Relu6,
     relu::Relu,
     reshape::Reshape,
+    resize::Resize,
     sigmoid::Sigmoid,
     silu::Silu,
     slice::Slice,

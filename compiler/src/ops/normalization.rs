@@ -1,0 +1,81 @@
+//! What the normalisations by an input's own statistics share: `y = (x − mean) / √(variance + eps) · scale + bias`, the
+//! mean and the (biased) variance being those of a group of elements.
+
+use convoke_runtime::Tensor;
+
+use super::{TypeError, check};
+use crate::TensorType;
+use crate::lir::{Binary, Reg, Unary};
+use crate::lower::Emitter;
+use crate::lower::nest::{Elements, Lines};
+
+/// The operands are X, a scale and a bias, of which the last two may be missing.
+pub(super) fn operands(found: &[&TensorType]) -> Result<(), TypeError> {
+    let names = ["x", "scale", "bias"];
+    check::operands(found, &names[..found.len().clamp(1, 3)])
+}
+
+/// `element` gives, for each element of X, its group and the index of its scale and bias.
+pub(super) fn evaluate(operands: &[&Tensor], eps: f32, element: impl Fn(usize) -> [usize; 2]) -> Vec<Tensor> {
+    let x = operands[0].data();
+    let mut groups: Vec<Vec<f64>> = Vec::new();
+    for (flat, &value) in x.iter().enumerate() {
+        let [group, _] = element(flat);
+        groups.resize(groups.len().max(group + 1), Vec::new());
+        groups[group].push(value.into());
+    }
+    let statistics = |group: &Vec<f64>| {
+        let count = group.len() as f64;
+        let mean = group.iter().sum::<f64>() / count;
+        let variance = group.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        (mean, (variance + f64::from(eps)).sqrt())
+    };
+    let statistics: Vec<_> = groups.iter().map(statistics).collect();
+    let affine = |operand: usize, index: usize| operands.get(operand).map(|tensor| f64::from(tensor.data()[index]));
+    let mut result = Tensor::zeros(operands[0].shape());
+    for (flat, y) in result.data_mut().iter_mut().enumerate() {
+        let [group, index] = element(flat);
+        let (mean, deviation) = statistics[group];
+        let normal = (f64::from(x[flat]) - mean) / deviation;
+        *y = (normal * affine(1, index).unwrap_or(1.0) + affine(2, index).unwrap_or(0.0)) as f32;
+    }
+    vec![result]
+}
+
+/// Writes lines of `count` elements: tensor 0 is the result, 1 is X, 2 and 3 are scale and bias, where there are any.
+pub(super) fn emit(e: &mut Emitter<'_>, lines: &Lines, count: usize, eps: f32, operands: usize) {
+    lines.each(e, |e, line| {
+        let constant = |e: &mut Emitter<'_>, like: Reg, value: f32| e.code.constant(e.code.lanes(like), value);
+        let sum = line.fold(e, 0.0, Binary::Add, &|e, at| at.load(e, 1));
+        let share = constant(e, sum, 1.0 / count as f32);
+        let mean = e.code.binary(Binary::Mul, sum, share);
+        let centred = |e: &mut Emitter<'_>, at: &Elements<'_>| {
+            let (x, mean) = (at.load(e, 1), at.widen(e, mean));
+            e.code.binary(Binary::Sub, x, mean)
+        };
+        let squares = line.fold(e, 0.0, Binary::Add, &|e, at| {
+            let difference = centred(e, at);
+            e.code.binary(Binary::Mul, difference, difference)
+        });
+        let eps = constant(e, sum, eps);
+        let variance = e.code.fma(squares, share, eps);
+        let deviation = e.code.unary(Unary::Sqrt, variance);
+        let one = constant(e, sum, 1.0);
+        let factor = e.code.binary(Binary::Div, one, deviation);
+        line.map(e, &|e, at| {
+            let (difference, factor) = (centred(e, at), at.widen(e, factor));
+            let normal = e.code.binary(Binary::Mul, difference, factor);
+            match operands {
+                1 => normal,
+                2 => {
+                    let scale = at.load(e, 2);
+                    e.code.binary(Binary::Mul, normal, scale)
+                }
+                _ => {
+                    let (scale, bias) = (at.load(e, 2), at.load(e, 3));
+                    e.code.fma(normal, scale, bias)
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,267 @@
+//! Resizing: a tensor sampled on another grid, dimension by dimension,
+//!
+//! `y[i, j, …] = Σ w₀[i, s] · w₁[j, t] · … · x[p₀[i, s], p₁[j, t], …]`,
+//!
+//! where the places p and weights w of each dimension follow from its scale, the way coordinates map, and the filter:
+//! those of ONNX's operator `Resize`, version 19. The cubic filter is that of Keys, "Cubic Convolution Interpolation for
+//! Digital Image Processing", IEEE 1981, equation 15, with a free coefficient.
+
+mod lower;
+mod taps;
+
+use convoke_runtime::Tensor;
+
+use super::arguments::{AXIS, FLAG, FLOAT, Reader, SHAPE, float};
+use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
+use crate::TensorType;
+use crate::lower::Algorithm;
+
+pub use taps::{Coordinates, Filter, Nearest};
+
+/// A tensor on another grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    /// The shape of the result.
+    pub shape: Vec<usize>,
+    /// For each dimension how many elements of the result one of the operand becomes: that of the shapes, or near it.
+    pub scales: Vec<f32>,
+    /// How elements of the result are computed of those of the operand.
+    pub filter: Filter,
+    /// Where an element of the result lies in the operand.
+    pub coordinates: Coordinates,
+    /// Whether filters leave out what lies beyond the operand, instead of repeating its edge.
+    pub exclude_outside: bool,
+    /// Whether the filter becomes wider where the result is smaller.
+    pub antialias: bool,
+}
+
+/// Words and the variants that they name.
+fn word<T: Copy + PartialEq, const N: usize>(table: &[(&'static str, T); N], value: T) -> &'static str {
+    table.iter().find(|(_, each)| *each == value).map_or("", |(word, _)| word)
+}
+
+fn named<T: Copy, const N: usize>(table: &[(&'static str, T); N], value: &Attribute) -> Option<T> {
+    match value {
+        Attribute::Text(text) => table.iter().find(|(word, _)| word == text).map(|&(_, value)| value),
+        _ => None,
+    }
+}
+
+const COORDINATES: [(&str, Coordinates); 7] = [
+    ("half_pixel", Coordinates::HalfPixel),
+    ("half_pixel_symmetric", Coordinates::HalfPixelSymmetric),
+    ("pytorch_half_pixel", Coordinates::PytorchHalfPixel),
+    ("align_corners", Coordinates::AlignCorners),
+    ("asymmetric", Coordinates::Asymmetric),
+    ("tf_half_pixel_for_nn", Coordinates::TfHalfPixelForNn),
+    ("identity", Coordinates::Identity),
+];
+
+const NEAREST: [(&str, Nearest); 4] = [
+    ("round_prefer_floor", Nearest::RoundPreferFloor),
+    ("round_prefer_ceil", Nearest::RoundPreferCeil),
+    ("floor", Nearest::Floor),
+    ("ceil", Nearest::Ceil),
+];
+
+const READ_COORDINATES: Reader<Coordinates> = Reader {
+    expects: "\"half_pixel\", \"half_pixel_symmetric\", \"pytorch_half_pixel\", \"align_corners\", \"asymmetric\", or \
+              \"tf_half_pixel_for_nn\"",
+    read: |value| named(&COORDINATES, value),
+};
+
+const READ_NEAREST: Reader<Nearest> = Reader {
+    expects: "\"round_prefer_floor\", \"round_prefer_ceil\", \"floor\" or \"ceil\"",
+    read: |value| named(&NEAREST, value),
+};
+
+const READ_SCALES: Reader<Vec<f32>> = Reader {
+    expects: "a list of positive numbers",
+    read: |value| match value {
+        Attribute::List(items) => items.iter().map(|item| float(item).filter(|&scale| scale > 0.0)).collect(),
+        _ => None,
+    },
+};
+
+/// The name of a filter.
+const MODE: Reader<&'static str> = Reader {
+    expects: "\"nearest\", \"linear\" or \"cubic\"",
+    read: |value| ["nearest", "linear", "cubic"].into_iter().find(|word| *value == (*word).into()),
+};
+
+impl Resize {
+    /// A resize to `shape` with the scales of the shapes.
+    #[must_use]
+    pub fn new(from: &[usize], shape: Vec<usize>, filter: Filter, coordinates: Coordinates) -> Self {
+        let scales = shape.iter().zip(from).map(|(&to, &from)| to as f32 / from as f32).collect();
+        Self { shape, scales, filter, coordinates, exclude_outside: false, antialias: false }
+    }
+
+    fn read_filter(arguments: &mut Arguments) -> Result<Filter, CallError> {
+        Ok(match arguments.read("mode", &MODE)?.unwrap_or("nearest") {
+            "linear" => Filter::Linear,
+            "cubic" => Filter::Cubic { coefficient: arguments.read("cubic_coeff_a", &FLOAT)?.unwrap_or(-0.75) },
+            _ => Filter::Nearest(arguments.read("nearest_mode", &READ_NEAREST)?.unwrap_or(Nearest::RoundPreferFloor)),
+        })
+    }
+}
+
+impl Operator for Resize {
+    const NAME: &'static str = "resize";
+
+    fn attributes(&self) -> Attributes {
+        let scales = Attribute::List(self.scales.iter().map(|&scale| scale.into()).collect());
+        let attributes = Attributes::default().with("shape", self.shape.as_slice()).with("scales", scales);
+        let attributes = match self.filter {
+            Filter::Nearest(mode) => attributes.with("mode", "nearest").with("nearest_mode", word(&NEAREST, mode)),
+            Filter::Linear => attributes.with("mode", "linear"),
+            Filter::Cubic { coefficient } => attributes.with("mode", "cubic").with("cubic_coeff_a", coefficient),
+        };
+        attributes
+            .with("coordinates", word(&COORDINATES, self.coordinates))
+            .with_unless("exclude_outside", self.exclude_outside, false)
+            .with_unless("antialias", self.antialias, false)
+    }
+
+    fn read(arguments: &mut Arguments) -> Result<Self, CallError> {
+        let shape = arguments.need("shape", &SHAPE)?;
+        let scales = arguments.need("scales", &READ_SCALES)?;
+        let filter = Self::read_filter(arguments)?;
+        let coordinates = arguments.read("coordinates", &READ_COORDINATES)?.unwrap_or(Coordinates::HalfPixel);
+        let exclude_outside = arguments.read("exclude_outside", &FLAG)?.unwrap_or(false);
+        let antialias = arguments.read("antialias", &FLAG)?.unwrap_or(false);
+        Ok(Self { shape, scales, filter, coordinates, exclude_outside, antialias })
+    }
+
+    /// `resize(scale: 2)`: height and width of an image, `scale` times as large.
+    fn call(call: &mut Call<'_>) -> Result<Construction, CallError> {
+        let types = call.types();
+        check::operands(&types, &["x"])?;
+        let [n, c, h, w] = check::four(&types, 0, "N C H W")?;
+        let mut arguments = call.arguments(&["scale"])?;
+        let scale = arguments.need("scale", &AXIS)?.try_into().unwrap_or(0);
+        let filter = Self::read_filter(&mut arguments)?;
+        let usual = match filter {
+            Filter::Nearest(_) => Coordinates::Asymmetric,
+            Filter::Linear | Filter::Cubic { .. } => Coordinates::HalfPixel,
+        };
+        let coordinates = arguments.read("coordinates", &READ_COORDINATES)?.unwrap_or(usual);
+        let shape = vec![n, c, h.saturating_mul(scale), w.saturating_mul(scale)];
+        arguments.finish()?;
+        if scale == 0 {
+            return Err(arguments.blame("scale", "`scale` expects a whole number of at least 1".to_owned()));
+        }
+        Ok(Self::new(&[n, c, h, w], shape, filter, coordinates).into())
+    }
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<Vec<TensorType>, TypeError> {
+        check::operands(operands, &["x"])?;
+        let rank = operands[0].rank();
+        if [self.shape.len(), self.scales.len()] != [rank; 2] {
+            return Err(TypeError::operand(0, format!("{} dimensions (shape, scales)", self.shape.len()), rank));
+        }
+        // Wider filters take more than all of a dimension at once.
+        let extremes = self.scales.iter().find(|scale| !(1e-3..1e6).contains(*scale));
+        if let Some(scale) = extremes {
+            return Err(TypeError::whole("scales between 0.001 and a million", scale));
+        }
+        check::result(self.shape.as_slice())
+    }
+
+    fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
+        let x = operands[0];
+        let taps: Vec<_> = (0..self.shape.len()).map(|dim| self.taps(dim, x.shape()[dim])).collect();
+        let mut result = Tensor::zeros(&self.shape);
+        for (flat, y) in result.data_mut().iter_mut().enumerate() {
+            // Places in the operand and their weights, dimension after dimension.
+            let mut places = vec![(0, 1.0)];
+            let mut inner = self.shape.iter().product::<usize>();
+            for (dim, taps) in taps.iter().enumerate() {
+                inner /= self.shape[dim];
+                let own = &taps[flat / inner % self.shape[dim]];
+                let step = |&(place, weight): &(usize, f64)| {
+                    own.iter().map(move |&(at, factor)| (place * x.shape()[dim] + at, weight * factor))
+                };
+                places = places.iter().flat_map(step).collect();
+            }
+            *y = places.iter().map(|&(place, weight)| weight * f64::from(x.data()[place])).sum::<f64>() as f32;
+        }
+        vec![result]
+    }
+
+    const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
+
+    fn cases() -> Vec<Case> {
+        let cubic = Filter::Cubic { coefficient: -0.75 };
+        let mut cases = Vec::new();
+        let mut add = |op: Resize, shape: &[usize]| {
+            cases.push(Case::new(format!("{} of {shape:?}", op.attributes()), op).input(shape).tolerance(1e-5));
+        };
+        for (_, nearest) in NEAREST {
+            let op = |to: &[usize], from: &[usize], coordinates| {
+                Self::new(from, to.to_vec(), Filter::Nearest(nearest), coordinates)
+            };
+            add(op(&[1, 3, 6, 10], &[1, 3, 3, 5], Coordinates::Asymmetric), &[1, 3, 3, 5]);
+            add(op(&[2, 17, 3, 4], &[2, 17, 5, 3], Coordinates::HalfPixel), &[2, 17, 5, 3]);
+        }
+        for filter in [Filter::Linear, cubic] {
+            for (_, coordinates) in COORDINATES.into_iter().filter(|(_, each)| *each != Coordinates::Identity) {
+                add(Self::new(&[1, 5, 3, 4], vec![1, 5, 6, 7], filter, coordinates), &[1, 5, 3, 4]);
+            }
+            let smaller = Self::new(&[1, 2, 9, 7], vec![1, 2, 4, 3], filter, Coordinates::HalfPixel);
+            add(Self { antialias: true, ..smaller.clone() }, &[1, 2, 9, 7]);
+            add(Self { exclude_outside: true, ..smaller }, &[1, 2, 9, 7]);
+            add(Self::new(&[3, 5], vec![3, 8], filter, Coordinates::HalfPixel), &[3, 5]);
+        }
+        add(Self::new(&[2, 2, 3], vec![3, 4, 6], Filter::Linear, Coordinates::AlignCorners), &[2, 2, 3]);
+        cases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{called, evaluated, inferred};
+
+    #[test]
+    fn shapes() {
+        let op = Resize::new(&[1, 2, 3, 4], vec![1, 2, 6, 8], Filter::Linear, Coordinates::HalfPixel);
+        assert_eq!(inferred(op.clone(), &[&[1, 2, 3, 4]]), "f32[1, 2, 6, 8]");
+        assert_eq!(inferred(op, &[&[3, 4]]), "operand 0 expects 4 dimensions (shape, scales), gets 2");
+    }
+
+    /// ONNX's examples of the operator.
+    #[test]
+    fn samples() {
+        let x: &[f32] = &[1.0, 2.0, 3.0, 4.0];
+        let op = |shape: [usize; 2], filter, coordinates| Resize::new(&[2, 2], shape.to_vec(), filter, coordinates);
+        let of = |op: Resize| evaluated(op, &[(&[2, 2], x)]);
+        let nearest = Filter::Nearest(Nearest::RoundPreferFloor);
+        assert_eq!(of(op([2, 4], nearest, Coordinates::HalfPixel)), [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
+        assert_eq!(
+            of(op([2, 4], Filter::Linear, Coordinates::HalfPixel)),
+            [1.0, 1.25, 1.75, 2.0, 3.0, 3.25, 3.75, 4.0]
+        );
+        let aligned = of(op([2, 4], Filter::Linear, Coordinates::AlignCorners));
+        for (found, expected) in aligned.iter().zip([1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0]) {
+            assert!((found - expected).abs() < 1e-6, "{aligned:?}");
+        }
+        let cubic = evaluated(
+            Resize::new(&[4], vec![8], Filter::Cubic { coefficient: -0.75 }, Coordinates::HalfPixel),
+            &[(&[4], x)],
+        );
+        let expected = [0.894_531_25, 1.140_625, 1.714_843_8, 2.230_468_8];
+        for (found, expected) in cubic.iter().zip(expected) {
+            assert!((found - expected).abs() < 0.03, "{cubic:?}");
+        }
+    }
+
+    #[test]
+    fn calls() {
+        assert_eq!(
+            called("resize", &[&[1, 3, 4, 4]], &[2_i64.into()], &[]),
+            "resize {shape = [1, 3, 8, 8], scales = [1.0, 1.0, 2.0, 2.0], mode = nearest, nearest_mode = \
+             round_prefer_floor, coordinates = asymmetric}"
+        );
+    }
+}
