@@ -47,8 +47,9 @@ fn run(program: &lir::Program, inputs: &[&Tensor], parameters: &Parameters) -> R
     lir::verify(program).map_err(|faults| format!("{faults}\n{program}"))?;
     let expected = interp::run(program, inputs, parameters).map_err(|error| error.to_string())?;
     #[cfg(feature = "jit")]
+    let compiled = convoke_compiler::backend::jit::compile(program).map_err(|error| error.to_string())?;
+    #[cfg(feature = "jit")]
     for threads in [1, 2] {
-        let compiled = convoke_compiler::backend::jit::compile(program).map_err(|error| error.to_string())?;
         let mut model = compiled.model(parameters).map_err(|error| error.to_string())?.threads(threads);
         let found = model.run(inputs).map_err(|error| error.to_string())?;
         let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());

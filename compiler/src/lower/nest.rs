@@ -104,6 +104,11 @@ struct Dim {
 }
 
 impl Dim {
+    /// Whether vectors along it are vectors of tensor 1, and vectors or single elements of the operands after it.
+    fn read_in_order(&self) -> bool {
+        self.strides[1] == 1 && self.strides[1..].iter().all(|stride| matches!(stride, 0 | 1))
+    }
+
     /// Whether vectors along it are vectors of the result, and vectors or single elements of each operand.
     fn contiguous(&self) -> bool {
         self.strides[0] == 1 && self.strides.iter().all(|stride| matches!(stride, 0 | 1))
@@ -366,7 +371,7 @@ impl Line<'_> {
             e.code.set(sum, Expr::Binary(combine, sum, value));
         };
         let (outer, inner) = match self.lines.line.split_last() {
-            Some((inner, outer)) if self.lanes == 1 && inner.strides[1] == 1 => (outer, inner),
+            Some((inner, outer)) if self.lanes == 1 && inner.read_in_order() => (outer, inner),
             _ => {
                 let sum = e.code.constant(self.lanes as u32, initial);
                 repeat(e, &self.lines.line, false, self.place, &|e, place| {

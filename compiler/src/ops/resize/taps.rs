@@ -98,7 +98,10 @@ impl Resize {
     /// For each element of the result's dimension `dim`, as many places in the operand's, of `extent` elements, and
     /// their weights.
     pub(super) fn taps(&self, dim: usize, extent: usize) -> Vec<Vec<(usize, f64)>> {
-        let (m, scale) = (self.shape[dim], f64::from(self.scales[dim]));
+        let (m, scale) = (self.shape[dim], self.scales[dim]);
+        // Float32 does not hold all quotients: 10/3 is meant where it is the nearest to it.
+        let exact = m as f32 / extent as f32 == scale;
+        let scale = if exact { m as f64 / extent as f64 } else { f64::from(scale) };
         if m == extent && scale == 1.0 {
             return (0..m).map(|i| vec![(i, 1.0)]).collect();
         }
