@@ -140,6 +140,13 @@ impl<'a> Emitter<'a> {
         self.prepared(name, vec![literal], len)
     }
 
+    /// The numbers 0, 1, … below `len`, prepared.
+    pub fn counted(&mut self, name: &str, len: usize) -> View {
+        let values: Vec<f32> = (0..len).map(|number| number as f32).collect();
+        let literal = WeightOp::Literal { shape: vec![len].into(), values: values.into() };
+        self.prepared(name, vec![literal], len)
+    }
+
     fn read(&mut self, name: &str, buffer: BufferId, len: usize) -> ParamId {
         self.args.push(Arg { buffer, offset: 0 });
         self.code.read(name, len)

@@ -62,6 +62,26 @@ impl Walk {
         Self::new(view.param, view.storage.origin() as i64, strides)
     }
 
+    /// The numbers 0, 1, … along dimension `dim` of `rank`, a prepared constant.
+    pub(crate) fn count(e: &mut Emitter<'_>, rank: usize, dim: usize, extent: usize) -> Self {
+        let numbers = e.counted("count", extent);
+        Self::new(numbers.param, 0, (0..rank).map(|each| i64::from(each == dim)).collect())
+    }
+
+    /// As it is, but that it does not move along dimension `dim`.
+    pub(crate) fn still(mut self, dim: usize) -> Self {
+        self.strides[dim] = 0;
+        self
+    }
+
+    /// From the last of `extent` elements along dimension `dim` to the first.
+    pub(crate) fn reversed(mut self, dim: usize, extent: usize) -> Self {
+        let last = self.strides[dim].saturating_mul(extent as i64 - 1);
+        self.origin.base = self.origin.base.saturating_add(last);
+        self.strides[dim] = -self.strides[dim];
+        self
+    }
+
     /// A plain tensor of shape `shape` that has a dimension for each of the space that is not `missing`.
     pub(crate) fn reduced(view: &View, shape: &[usize], missing: &[bool]) -> Self {
         let mut own = view.storage.strides(shape).into_iter();
@@ -232,11 +252,25 @@ impl Elements<'_> {
 pub(crate) struct Nest {
     dims: Vec<Dim>,
     place: Place,
+    parallel: bool,
 }
 
 impl Nest {
     pub(crate) fn new(extents: &[usize], walks: &[Walk]) -> Self {
-        Self { dims: merged(dims(extents, walks)), place: Place::new(walks) }
+        Self { dims: merged(dims(extents, walks)), place: Place::new(walks), parallel: true }
+    }
+
+    /// The same without loops that threads divide, for use within one.
+    pub(crate) fn serial(self) -> Self {
+        Self { parallel: false, ..self }
+    }
+
+    /// Runs `body` at every place, element by element, with the addresses of all tensors.
+    pub(crate) fn each(&self, e: &mut Emitter<'_>, body: impl Fn(&mut Emitter<'_>, &[Address])) {
+        repeat(e, &self.dims, self.parallel, &self.place, &|e, place| {
+            let addresses: Vec<Address> = (0..place.at.len()).map(|walk| place.address(walk)).collect();
+            body(e, &addresses);
+        });
     }
 
     /// Writes `activation(body(…))` of the elements of all other tensors to the result.
@@ -254,7 +288,7 @@ impl Nest {
             e.code.store(place.address(0), value);
         };
         let Some((inner, outer)) = self.dims.split_last() else {
-            return e.once(|e| {
+            return e.divide(1, self.parallel, |e, _| {
                 element(e, 1, &self.place, &vec![0; operands]);
                 e.activate(self.place.address(0), 1, activation);
             });
@@ -266,9 +300,9 @@ impl Nest {
         // The activation runs over rows as a whole, which the threads then do not divide.
         let alone = outer.is_empty() && activation == Activation::Identity;
         if alone {
-            return line(e, true, &self.place);
+            return line(e, self.parallel, &self.place);
         }
-        repeat(e, outer, true, &self.place, &|e, place| {
+        repeat(e, outer, self.parallel, &self.place, &|e, place| {
             line(e, false, place);
             e.activate(place.address(0), inner.extent, activation);
         });
@@ -306,7 +340,9 @@ impl Nest {
         };
         let [rows, dst_pitch, src_pitch] = rows.map(|extent| extent as u32);
         let copy = Params::Copy(Copy { rows, len: len as u32, dst_pitch, src_pitch });
-        repeat(e, outer, true, &self.place, &|e, place| e.call(copy, vec![place.address(0), place.address(1)]));
+        repeat(e, outer, self.parallel, &self.place, &|e, place| {
+            e.call(copy, vec![place.address(0), place.address(1)])
+        });
     }
 }
 
@@ -422,6 +458,33 @@ impl Line<'_> {
                 element(e, &Elements { lanes: self.lanes, place, strides: self.strides });
             }),
         }
+    }
+
+    /// Writes for each element the sum of all elements of the line up to it, or only of those before it.
+    pub(crate) fn running_sum(&self, e: &mut Emitter<'_>, exclusive: bool) {
+        let sum = e.code.constant(self.lanes as u32, 0.0);
+        repeat(e, &self.lines.line, false, self.place, &|e, place| {
+            let x = Elements { lanes: self.lanes, place, strides: self.strides }.load(e, 1);
+            if exclusive {
+                e.code.store(place.address(0), sum);
+            }
+            e.code.set(sum, Expr::Binary(Binary::Add, sum, x));
+            if !exclusive {
+                e.code.store(place.address(0), sum);
+            }
+        });
+    }
+
+    /// How many lines there are side by side.
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Writes one value for the line to tensor `walk`, `offset` elements further.
+    pub(crate) fn store_at(&self, e: &mut Emitter<'_>, walk: usize, offset: Affine, value: Reg) {
+        let mut to = self.place.address(walk);
+        to.index = to.index + offset;
+        e.code.store(to, value);
     }
 
     /// Writes one value for the line to the result.

@@ -120,7 +120,7 @@ impl Constant {
 
     /// The elements as a run holds them, or the first integer that float32 does not hold. What is larger than any
     /// dimension means "to the end" in shape arithmetic, and may be rounded.
-    pub(super) fn run_time(&self) -> Result<Tensor, i64> {
+    pub(crate) fn run_time(&self) -> Result<Tensor, i64> {
         const FAR: u64 = 1 << 30;
         let exact = |value: i64| value.unsigned_abs() <= MAX_WHOLE.unsigned_abs() || value as f32 as i64 == value;
         match &self.elements {

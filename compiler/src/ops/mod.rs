@@ -15,6 +15,7 @@ pub mod epilogue;
 pub mod export;
 pub mod hint;
 mod image;
+pub mod indexed;
 mod moved;
 mod normalization;
 mod operator;
@@ -198,6 +199,7 @@ impl Op {
 
 operators! {
     add::Add,
+    arg_max::ArgMax,
     avg_pool::AvgPool,
     batch_norm::BatchNorm,
     binary::Binary,
@@ -205,12 +207,16 @@ operators! {
     concat::Concat,
     conv::Conv,
     conv_transpose::ConvTranspose,
+    cumsum::Cumsum,
     depth_to_space::DepthToSpace,
     expand::Expand,
     flatten::Flatten,
+    gather_elements::GatherElements,
+    gather_nd::GatherNd,
     gelu::Gelu,
     global_avg_pool::GlobalAvgPool,
     global_max_pool::GlobalMaxPool,
+    grid_sample::GridSample,
     group_norm::GroupNorm,
     hard_sigmoid::HardSigmoid,
     hard_swish::HardSwish,
@@ -220,12 +226,16 @@ operators! {
     matmul::MatMul,
     max_pool::MaxPool,
     mul::Mul,
+    one_hot::OneHot,
     pad::Pad,
     reduce::Reduce,
     relu6::Relu6,
     relu::Relu,
     reshape::Reshape,
     resize::Resize,
+    roi_align::RoiAlign,
+    scatter_elements::ScatterElements,
+    scatter_nd::ScatterNd,
     sigmoid::Sigmoid,
     silu::Silu,
     slice::Slice,
@@ -234,6 +244,7 @@ operators! {
     split::Split,
     tanh::Tanh,
     tile::Tile,
+    top_k::TopK,
     transpose::Transpose,
     unary::Unary,
 }
