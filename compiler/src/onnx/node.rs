@@ -227,6 +227,15 @@ impl<'i, 'm> Node<'i, 'm> {
         }
     }
 
+    /// An attribute that is a number of something.
+    ///
+    /// # Errors
+    /// If it is missing or something else.
+    pub fn size(&mut self, name: &str) -> Result<usize, Unsupported> {
+        let value = self.int(name)?.ok_or_else(|| Unsupported::new(format!("attribute `{name}` is missing")))?;
+        usize::try_from(value).map_err(|_| Unsupported::new(format!("attribute `{name}` is {value}")))
+    }
+
     /// Reads an integer of which only one value is supported, that of one that is left out.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use convoke_runtime::{Element, Tensor};
+use prost::Message;
 use prost::bytes::Bytes;
 
 use super::constant::Constant;
@@ -18,6 +19,17 @@ pub(super) struct External {
     pub(super) folder: Option<PathBuf>,
     /// Contents by name, which go before files.
     pub(super) contents: HashMap<String, Bytes>,
+}
+
+impl Constant {
+    /// The tensor of a protobuf message `TensorProto`, which files hold that come with models.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let tensor = proto::Tensor::decode(bytes).map_err(|error| error.to_string())?;
+        decode(&tensor, &External::default())
+    }
 }
 
 /// Decodes a tensor, or says what is wrong with it.
