@@ -19,6 +19,8 @@ use convoke_compiler::{CompileError, Graph};
 
 use crate::Network;
 use crate::lang::{Errors, Module};
+#[cfg(feature = "onnx")]
+use crate::{Model, onnx};
 
 pub use convoke_compiler::backend::jit::JitError;
 
@@ -28,6 +30,16 @@ pub use convoke_compiler::backend::jit::JitError;
 /// Every mistake in the text, or what [`compile`] finds.
 pub fn network(text: &str, name: &str) -> Result<Arc<Network>, Error> {
     compile(&Module::parse(text)?.graph(name)?)
+}
+
+/// Compiles an ONNX model for this machine, and loads it with its own weights; `binding` says what the file leaves open.
+///
+/// # Errors
+/// Every node that is not supported, every size that is missing; or what [`compile`] finds.
+#[cfg(feature = "onnx")]
+pub fn onnx(file: &onnx::File, binding: &onnx::Binding) -> Result<Model, Error> {
+    let onnx::Imported { graph, parameters } = file.import(binding)?;
+    Ok(Model::new(compile(&graph)?, &parameters)?)
 }
 
 /// Compiles a graph for this machine.
@@ -48,6 +60,14 @@ pub enum Error {
     /// The passes or lowering failed.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// An ONNX model cannot be imported.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(#[from] onnx::Error),
+    /// It cannot be loaded.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Load(#[from] crate::LoadError),
     /// There is no machine code of it.
     #[error(transparent)]
     Code(#[from] JitError),

@@ -48,8 +48,15 @@ pub use convoke_runtime::{LoadError, Model, Network, Parameters, RunError, Tenso
 
 #[cfg(feature = "jit")]
 pub use convoke_compiler as compiler;
+#[cfg(feature = "onnx")]
+pub use convoke_compiler::onnx;
 #[cfg(feature = "jit")]
 pub use convoke_compiler::{Graph, graph, lang};
+
+/// The code in docs/onnx.md compiles.
+#[cfg(all(doctest, feature = "onnx"))]
+#[doc = include_str!("../docs/onnx.md")]
+struct OnnxDocument;
 
 /// The code in the README compiles.
 #[cfg(all(doctest, feature = "jit"))]

@@ -118,6 +118,13 @@ impl Constant {
         }
     }
 
+    /// The only element, as a float.
+    pub(crate) fn number(&self) -> Result<f32, super::Unsupported> {
+        let fail = || super::Unsupported::new(format!("a constant is {}, expected one number", self.ty()));
+        let tensor = self.run_time().map_err(|_| fail())?;
+        if let [number] = tensor.data() { Ok(*number) } else { Err(fail()) }
+    }
+
     /// The elements as a run holds them, or the first integer that float32 does not hold. What is larger than any
     /// dimension means "to the end" in shape arithmetic, and may be rounded.
     pub(crate) fn run_time(&self) -> Result<Tensor, i64> {
@@ -140,7 +147,7 @@ impl Constant {
     }
 
     /// The constant of type `dtype` that a run holds as `tensor`.
-    pub(super) fn from_run_time(dtype: DType, tensor: Tensor) -> Self {
+    pub(crate) fn from_run_time(dtype: DType, tensor: Tensor) -> Self {
         match dtype {
             DType::F32 => tensor.into(),
             DType::I64 => tensor.to_i64().into(),

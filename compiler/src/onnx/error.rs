@@ -59,7 +59,7 @@ impl Error {
     #[must_use]
     pub fn needs(&self) -> Vec<&str> {
         let Self::Unsupported { nodes, .. } = self else { return Vec::new() };
-        let mut needs: Vec<_> = nodes.iter().filter_map(|node| node.why.needs.as_deref()).collect();
+        let mut needs: Vec<_> = nodes.iter().flat_map(|node| &node.why.needs).map(String::as_str).collect();
         needs.sort_unstable();
         needs.dedup();
         needs

@@ -45,7 +45,6 @@ pub(super) fn import(model: &Model, binding: &Binding) -> Result<Imported, Error
         scopes: Vec::new(),
         parameters: BTreeMap::new(),
         weights: HashMap::new(),
-        needs: HashMap::new(),
         unsupported: Vec::new(),
         visited: 0,
     };
@@ -56,9 +55,7 @@ pub(super) fn import(model: &Model, binding: &Binding) -> Result<Imported, Error
             Some(constant) => Item::Constant(Arc::clone(constant)),
             None => {
                 let ty = types.next().unwrap_or_else(|| TensorType { dtype: input.dtype, shape: Vec::new() });
-                let value = importer.graph.edit().input(&input.name, ty);
-                importer.needs.insert(value, input.name.clone());
-                Item::Tensor(value)
+                Item::Tensor(importer.graph.edit().input(&input.name, ty))
             }
         };
         scope.values.insert(input.name.clone(), Some(item));
@@ -90,8 +87,6 @@ pub(super) struct Importer<'m> {
     parameters: BTreeMap<String, Shared>,
     /// The weights that constants have become, by the constant's address, which `parameters` or the weight keeps.
     weights: HashMap<*const Constant, (Shared, Value)>,
-    /// The inputs of the model.
-    pub(super) needs: HashMap<Value, String>,
     unsupported: Vec<UnsupportedNode>,
     visited: usize,
 }
@@ -112,6 +107,20 @@ impl<'m> Importer<'m> {
             )),
             None => Err(self.invalid("operator set", "no version of ONNX's own operators is given")),
         }
+    }
+
+    /// The inputs of the model that a value depends on.
+    pub(super) fn inputs_of(&self, value: Value) -> Vec<String> {
+        let (mut seen, mut open, mut inputs) = (BTreeSet::from([value.node]), vec![value.node], Vec::new());
+        while let Some(id) = open.pop() {
+            let node = self.graph.node(id);
+            if node.kind == NodeKind::Input {
+                inputs.push(node.name.clone());
+            }
+            open.extend(self.graph.operands(id).into_iter().map(|operand| operand.node).filter(|&id| seen.insert(id)));
+        }
+        inputs.sort_unstable();
+        inputs
     }
 
     /// What a name stands for.

@@ -149,13 +149,10 @@ impl<'i, 'm> Node<'i, 'm> {
                 let name = self.node.inputs.get(index).map_or("", String::as_str);
                 let why =
                     Unsupported::new(format!("operand {index} (`{name}`) must be known when the model is imported"));
-                Err(match self.importer.needs.get(&value) {
-                    Some(input) => Unsupported {
-                        needs: Some(input.clone()),
-                        ..why.advice(format!("bind the input `{input}` to a constant"))
-                    },
-                    None => why.advice("it depends on an input: export the model with fixed shapes"),
-                })
+                let needs = self.importer.inputs_of(value);
+                let names: Vec<_> = needs.iter().map(|input| format!("`{input}`")).collect();
+                let why = why.advice(format!("it depends on {}: bind that to a constant", names.join(", ")));
+                Err(Unsupported { needs, ..why })
             }
         }
     }

@@ -32,15 +32,15 @@ pub struct Unsupported {
     pub reason: String,
     /// What to do about it.
     pub advice: Option<String>,
-    /// The model's input whose elements would have to be known.
-    pub needs: Option<String>,
+    /// The model's inputs whose elements would have to be known.
+    pub needs: Vec<String>,
 }
 
 impl Unsupported {
     /// This is not supported.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), advice: None, needs: None }
+        Self { reason: reason.into(), advice: None, needs: Vec::new() }
     }
 
     /// What to do about it.

@@ -12,6 +12,10 @@ use crate::{DType, TensorType};
 use crate::lir::{self, Compare, FunctionBuilder, Reg, math};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
+use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::cast::Cast;
+use super::mul::Mul;
+use super::unary::{self, Unary};
 
 /// `y = f(a, b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +132,14 @@ impl Operator for Binary {
         commutative::evaluate(operands, Epilogue::default(), |a, b| self.function.define(a, b))
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Sub", import: |node| node.binary(Self { function: Function::Sub }) },
+        Rule { operator: "Div", import: quotient },
+        Rule { operator: "Min", import: |node| node.variadic(Self { function: Function::Min }) },
+        Rule { operator: "Max", import: |node| node.variadic(Self { function: Function::Max }) },
+        Rule { operator: "Pow", import: power },
+        Rule { operator: "Mod", import: remainder },
+        Rule { operator: "PRelu", import: |node| node.binary(Self { function: Function::Prelu }) },];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::pointwise();
 
     fn cases() -> Vec<Case> {
@@ -154,6 +166,45 @@ impl Operator for Binary {
         cases.push(slope.input([1, 17, 3, 3]).weight([17, 1, 1]));
         cases
     }
+}
+
+/// The quotient of integers is one.
+fn quotient(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let integer = node.ty(&node.operand(0)?).dtype == DType::I64;
+    node.binary(Binary { function: if integer { Function::DivTrunc } else { Function::Div } })
+}
+
+/// The result has the base's type, whatever the exponent's.
+fn power(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (base, exponent) = (node.operand(0)?, node.operand(1)?);
+    let to = node.ty(&base).dtype;
+    // Squares and roots are exact where others are rounded, and cost less.
+    let number = match &exponent {
+        Item::Constant(constant) if constant.len() == 1 => constant.run_time().ok().map(|value| value.data()[0]),
+        _ => None,
+    };
+    let broadcasts = node.ty(&exponent).rank() > node.ty(&base).rank();
+    match (number, to) {
+        (Some(2.0), _) if !broadcasts => return Ok(vec![node.apply(Mul::default(), &[base.clone(), base])?]),
+        (Some(0.5), DType::F32) if !broadcasts => {
+            return Ok(vec![node.apply(Unary::new(unary::Function::Sqrt), &[base])?]);
+        }
+        _ => {}
+    }
+    let exponent = if node.ty(&exponent).dtype == to { exponent } else { node.apply(Cast { to }, &[exponent])? };
+    let y = node.apply(Binary { function: Function::Pow }, &[base, exponent])?;
+    if to == DType::F32 {
+        return Ok(vec![y]);
+    }
+    // The power of integers is one.
+    let floats = node.apply(Cast { to: DType::F32 }, &[y])?;
+    let whole = node.apply(Unary::new(unary::Function::Round), &[floats])?;
+    Ok(vec![node.apply(Cast { to }, &[whole])?])
+}
+
+fn remainder(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let function = if node.flag("fmod")? { Function::Fmod } else { Function::Mod };
+    node.binary(Binary { function })
 }
 
 impl Pointwise for Binary {

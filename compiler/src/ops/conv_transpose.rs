@@ -20,6 +20,8 @@ use super::{
 };
 use crate::TensorType;
 use crate::lower::Algorithm;
+use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::{Window, image};
 
 /// A transposed convolution. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +187,8 @@ impl Operator for ConvTranspose {
         }
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "ConvTranspose", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
@@ -209,6 +213,36 @@ impl Operator for ConvTranspose {
         let computed = computed.input([1, 3, 3, 3]).input([3, 4, 2, 2]).input([4]).tolerance(1e-5);
         table.map(case).into_iter().chain([computed]).collect()
     }
+}
+
+/// Either the pads are given, or the result's size, of which they follow.
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (x, weight) = (image::operand(node, 0)?, image::operand(node, 1)?);
+    let [size, kernel] = [&x, &weight].map(|item| image::size(node, item));
+    let output_padding = image::pair(node, "output_padding")?.unwrap_or_default();
+    let output_shape = image::pair(node, "output_shape")?;
+    let upper = node.text("auto_pad")? == Some("SAME_UPPER");
+    let same = upper || node.text("auto_pad")? == Some("SAME_LOWER");
+    let Window { stride, dilation, padding, .. } = image::window(node, kernel, size)?;
+    let groups = node.int("group")?.unwrap_or(1);
+    let groups = usize::try_from(groups).map_err(|_| Unsupported::new(format!("attribute `group` is {groups}")))?;
+    let bias = node.optional(2);
+    let mut op = ConvTranspose { stride, dilation, groups, padding, output_padding, bias: bias.is_some() };
+    let wanted = output_shape.or_else(|| same.then(|| [0, 1].map(|axis| size[axis].saturating_mul(stride[axis]))));
+    if let Some(wanted) = wanted {
+        op.padding = [0; 4];
+        let whole = op.size(size, kernel).map_err(|error| Unsupported::new(error.to_string()))?;
+        for axis in 0..2 {
+            let total = whole[axis].checked_sub(wanted[axis]);
+            let total = total.ok_or_else(|| Unsupported::new(format!("the result is {whole:?}, less than {wanted:?}")))?;
+            // The odd pixel is taken off at the end by `SAME_UPPER`, at the start otherwise.
+            let (less, more) = (total / 2, total - total / 2);
+            (op.padding[axis], op.padding[axis + 2]) = if upper { (less, more) } else { (more, less) };
+        }
+    }
+    let operands: Vec<_> = [x, weight].into_iter().chain(bias).collect();
+    let y = node.apply(op, &operands)?;
+    Ok(vec![image::result(node, y)?])
 }
 
 #[cfg(test)]

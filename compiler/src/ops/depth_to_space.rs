@@ -13,6 +13,7 @@ use super::{
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y[n, c, h·b + i, w·b + j] = x[n, channel, h, w]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,8 @@ impl Operator for DepthToSpace {
         })]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "DepthToSpace", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -106,6 +109,16 @@ impl Operator for DepthToSpace {
         let op = |order| SHAPES.map(|(block, shape)| moved::case(Self { block, order }, &shape));
         orders.into_iter().flat_map(op).collect()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let order = match node.text("mode")? {
+        None | Some("DCR") => Order::Dcr,
+        Some("CRD") => Order::Crd,
+        Some(other) => return Err(Unsupported::new(format!("attribute `mode` is {other:?}"))),
+    };
+    let block = node.size("blocksize")?;
+    node.unary(DepthToSpace { block, order })
 }
 
 impl Movement for DepthToSpace {

@@ -7,6 +7,7 @@ use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, broadca
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The operand, broadcast together with `shape`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ impl Operator for Expand {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Expand", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -61,6 +64,12 @@ impl Operator for Expand {
         ];
         TABLE.map(|(to, shape)| moved::case(Self { shape: to.to_vec() }, shape)).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let shape: Option<Vec<usize>> = node.need_ints(1)?.into_iter().map(|size| usize::try_from(size).ok()).collect();
+    let shape = shape.ok_or_else(|| Unsupported::new("the shape has a negative size"))?;
+    node.unary(Expand { shape })
 }
 
 impl Movement for Expand {

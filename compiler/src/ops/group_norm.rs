@@ -14,6 +14,9 @@ use super::{
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk, blocked_extents};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule, Work};
+use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::expand::Expand;
+use super::reshape;
 
 /// `y = (x − mean) / √(variance + eps) · scale + bias`; operands X of shape N C … and, where there are any, the scale
 /// and the bias, one number for each channel.
@@ -93,6 +96,9 @@ impl Operator for GroupNorm {
         })
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "GroupNormalization", import: group },
+        Rule { operator: "InstanceNormalization", import: instance },];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
 
     fn cases() -> Vec<Case> {
@@ -111,6 +117,32 @@ impl Operator for GroupNorm {
         };
         TABLE.map(case).into()
     }
+}
+
+/// Before opset 21, scale and bias have one number for each group.
+fn group(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let groups = node.size("num_groups")?;
+    let eps = node.float("epsilon")?.unwrap_or(1e-5);
+    node.ignore("stash_type");
+    let channels = node.shape(0)?.get(1).copied().unwrap_or_default();
+    let mut operands = vec![node.operand(0)?];
+    for index in 1..node.len() {
+        let mut operand = node.operand(index)?;
+        if node.ty(&operand).shape == [groups] && groups != channels && groups > 0 && channels % groups == 0 {
+            let column = reshape::to(node, operand, &[groups, 1])?;
+            let rows = node.apply(Expand { shape: vec![groups, channels / groups] }, &[column])?;
+            operand = reshape::to(node, rows, &[channels])?;
+        }
+        operands.push(operand);
+    }
+    Ok(vec![node.apply(GroupNorm { groups, eps }, &operands)?])
+}
+
+fn instance(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let eps = node.float("epsilon")?.unwrap_or(1e-5);
+    let groups = node.shape(0)?.get(1).copied().unwrap_or_default();
+    let operands = node.operands()?;
+    Ok(vec![node.apply(GroupNorm { groups, eps }, &operands)?])
 }
 
 fn schedule(_: &GroupNorm, work: &Work<'_>) -> Schedule {

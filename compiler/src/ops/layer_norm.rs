@@ -12,6 +12,13 @@ use super::{
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
+use super::add::Add;
+use super::binary::{self, Binary};
+use super::expand::Expand;
+use super::mul::Mul;
+use super::reduce::{self, Reduce};
+use super::unary::{self, Unary};
 
 /// `y = (x − mean) / √(variance + eps) · scale + bias`; operands X and, where there are any, the scale and the bias, of
 /// the shape that X has from `axis` on.
@@ -64,6 +71,8 @@ impl Operator for LayerNorm {
         normalization::evaluate(operands, self.eps, |flat| [flat / group, flat % group])
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "LayerNormalization", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[LINES];
 
     fn cases() -> Vec<Case> {
@@ -82,6 +91,37 @@ impl Operator for LayerNorm {
         };
         TABLE.map(case).into()
     }
+}
+
+/// Scale and bias may broadcast. Mean and inverse deviation are for training.
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let axis = node.int("axis")?.unwrap_or(-1);
+    let eps = node.float("epsilon")?.unwrap_or(1e-5);
+    node.ignore("stash_type");
+    let x = node.operand(0)?;
+    let shape = node.ty(&x).shape;
+    let first = check::axis(axis, shape.len()).map_err(|error| Unsupported::new(error.to_string()))?;
+    let mut operands = vec![x.clone()];
+    for index in 1..node.len() {
+        let operand = node.operand(index)?;
+        let whole = shape[first..].to_vec();
+        operands.push(if node.ty(&operand).shape == whole { operand } else { node.apply(Expand { shape: whole }, &[operand])? });
+    }
+    let y = node.apply(LayerNorm { axis, eps }, &operands)?;
+    if node.results() == 1 {
+        return Ok(vec![y]);
+    }
+    let axes: Vec<i64> = (first..shape.len()).map(|dim| dim as i64).collect();
+    let reduce = Reduce { function: reduce::Function::Mean, axes, keepdims: true };
+    let mean = node.apply(reduce.clone(), std::slice::from_ref(&x))?;
+    let sub = Binary { function: binary::Function::Sub };
+    let centered = node.apply(sub, &[x, mean.clone()])?;
+    let squared = node.apply(Mul::default(), &[centered.clone(), centered])?;
+    let variance = node.apply(reduce, &[squared])?;
+    let stable = node.apply(Add::default(), &[variance, Constant::scalar(eps).into()])?;
+    let deviation = node.apply(Unary::new(unary::Function::Sqrt), &[stable])?;
+    let inverse = node.apply(Unary::new(unary::Function::Reciprocal), &[deviation])?;
+    Ok(vec![y, mean, inverse])
 }
 
 const LINES: Algorithm<LayerNorm> = Algorithm {

@@ -16,7 +16,11 @@ use super::{
 };
 use crate::TensorType;
 use crate::lower::Algorithm;
-use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::add::Add;
+use super::matmul::MatMul;
+use super::mul::Mul;
+use super::transpose::Transpose;
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 
 /// `y = act(x · weightᵀ + bias + residual)`, along the last axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,10 +176,26 @@ fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     let (a, b) = (node.operand(0)?, node.operand(1)?);
     let [alpha, beta] = [node.float("alpha")?.unwrap_or(1.0), node.float("beta")?.unwrap_or(1.0)];
     let [trans_a, trans_b] = [node.flag("transA")?, node.flag("transB")?];
-    if trans_a || !trans_b || alpha != 1.0 || beta != 1.0 {
-        return Err(Unsupported::new("only A · Bᵀ + C is supported"));
-    }
+    let transposed = |node: &mut Node<'_, '_>, item: Item| node.apply(Transpose { order: vec![1, 0] }, &[item]);
+    let a = if trans_a { transposed(node, a)? } else { a };
     let bias = node.optional(2);
+    let rows = node.ty(&b).shape;
+    let outputs = rows.get(usize::from(!trans_b)).copied().unwrap_or_default();
+    if alpha != 1.0 || bias.as_ref().is_some_and(|bias| beta != 1.0 || node.ty(bias).shape != [outputs]) {
+        let b = if trans_b { transposed(node, b)? } else { b };
+        let mut y = node.apply(MatMul, &[a, b])?;
+        let scaled = |node: &mut Node<'_, '_>, item: Item, factor: f32| match factor {
+            1.0 => Ok(item),
+            factor => node.apply(Mul::default(), &[item, Constant::scalar(factor).into()]),
+        };
+        y = scaled(node, y, alpha)?;
+        if let Some(bias) = bias {
+            let bias = scaled(node, bias, beta)?;
+            y = node.apply(Add::default(), &[y, bias])?;
+        }
+        return Ok(vec![y]);
+    }
+    let b = if trans_b { b } else { transposed(node, b)? };
     let operands: Vec<_> = [a, b].into_iter().chain(bias.clone()).collect();
     Ok(vec![node.apply(Linear { bias: bias.is_some(), epilogue: Epilogue::default() }, &operands)?])
 }

@@ -9,6 +9,10 @@ use crate::TensorType;
 use crate::lir::{Affine, Binary, Expr, Reg};
 use crate::lower::nest::{Lines, Walk, strips};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, View, Work};
+use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::linear::Linear;
+use super::transpose::Transpose;
+use super::{Epilogue, reshape};
 
 /// `a · b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,8 @@ impl Operator for MatMul {
         (results[0].elements() as u64).saturating_mul(k as u64)
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "MatMul", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[DOTS, TILES];
 
     fn cases() -> Vec<Case> {
@@ -122,6 +128,22 @@ impl Operator for MatMul {
         ];
         TABLE.map(|(a, b)| Case::new(format!("{a:?} · {b:?}"), Self).input(a).input(b).tolerance(1e-5)).into()
     }
+}
+
+/// A product of rows and a weight is a linear layer.
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (a, b) = (node.operand(0)?, node.operand(1)?);
+    let (rows, ty) = (node.ty(&a), node.ty(&b));
+    if let (Item::Constant(_), Some((&columns, outer)), [_, results], crate::DType::F32) =
+        (&b, rows.shape.split_last(), &ty.shape[..], rows.dtype)
+        && !outer.is_empty()
+    {
+        let weight = node.apply(Transpose { order: vec![1, 0] }, &[b])?;
+        let flat = reshape::to(node, a, &[outer.iter().product(), columns])?;
+        let y = node.apply(Linear { bias: false, epilogue: Epilogue::default() }, &[flat, weight])?;
+        return Ok(vec![reshape::to(node, y, &[outer, &[*results]].concat())?]);
+    }
+    Ok(vec![node.apply(MatMul, &[a, b])?])
 }
 
 fn choice() -> Choice {

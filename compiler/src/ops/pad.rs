@@ -7,6 +7,7 @@ use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Constructio
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, From, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// More elements at both ends of each dimension, or fewer where a number is negative.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +166,8 @@ impl Operator for Pad {
         })]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Pad", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -185,6 +188,30 @@ impl Operator for Pad {
         }
         cases
     }
+}
+
+/// Amounts and value are attributes before opset 11, and operands since, which may be of some dimensions only.
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let rank = node.shape(0)?.len();
+    let given = node.ints_of("pads", 1)?.ok_or_else(|| Unsupported::new("its pads are missing"))?;
+    let value = match node.float("value")? {
+        Some(value) => value,
+        None => node.constant(2)?.map_or(Ok(0.0), |value| value.number())?,
+    };
+    let axes = node.ints_operand(3)?.unwrap_or_else(|| (0..rank as i64).collect());
+    let mode = node.text("mode")?.unwrap_or("constant");
+    let Some(&(_, mode)) = MODES.iter().find(|(name, _)| *name == mode) else {
+        return Err(Unsupported::new(format!("attribute `mode` is {mode:?}")));
+    };
+    if given.len() != 2 * axes.len() {
+        return Err(Unsupported::new(format!("{} pads for {} dimensions, expected two for each", given.len(), axes.len())));
+    }
+    let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
+    for (index, &axis) in axes.iter().enumerate() {
+        let axis = check::axis(axis, rank).map_err(|error| Unsupported::new(error.to_string()))?;
+        (before[axis], after[axis]) = (given[index], given[index + axes.len()]);
+    }
+    node.unary(Pad { before, after, mode, value })
 }
 
 impl Movement for Pad {

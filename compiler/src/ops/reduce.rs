@@ -9,6 +9,9 @@ use crate::{DType, TensorType};
 use crate::lir::{self, Reg, Unary, math};
 use crate::lower::nest::{Line, Lines, Walk, blocked_extents};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, Work};
+use crate::onnx::{Item, Node, Rule, Unsupported};
+use super::cast::Cast;
+use super::reshape;
 
 /// A reduction along dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +244,17 @@ impl Operator for Reduce {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "ReduceSum", import: |node| import(node, Function::Sum) },
+        Rule { operator: "ReduceMean", import: |node| import(node, Function::Mean) },
+        Rule { operator: "ReduceMax", import: |node| import(node, Function::Max) },
+        Rule { operator: "ReduceMin", import: |node| import(node, Function::Min) },
+        Rule { operator: "ReduceProd", import: |node| import(node, Function::Prod) },
+        Rule { operator: "ReduceL1", import: |node| import(node, Function::L1) },
+        Rule { operator: "ReduceL2", import: |node| import(node, Function::L2) },
+        Rule { operator: "ReduceSumSquare", import: |node| import(node, Function::SumSquare) },
+        Rule { operator: "ReduceLogSum", import: |node| import(node, Function::LogSum) },
+        Rule { operator: "ReduceLogSumExp", import: |node| import(node, Function::LogSumExp) },];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
 
     fn cases() -> Vec<Case> {
@@ -275,6 +289,31 @@ impl Operator for Reduce {
         }
         cases
     }
+}
+
+/// The dimensions are an attribute in older versions, an operand in newer ones; where there is none they are all, or
+/// none, as another attribute says.
+fn import(node: &mut Node<'_, '_>, function: Function) -> Result<Vec<Item>, Unsupported> {
+    let keepdims = node.int("keepdims")?.unwrap_or(1) != 0;
+    let nothing = node.flag("noop_with_empty_axes")?;
+    let axes = node.ints_of("axes", 1)?.unwrap_or_default();
+    let mut x = node.operand(0)?;
+    if axes.is_empty() && nothing {
+        // What becomes of each element by itself still does.
+        let shape = node.ty(&x).shape;
+        let line = reshape::to(node, x, &[&[1], shape.as_slice()].concat())?;
+        return Ok(vec![node.apply(Reduce { function, axes: vec![0], keepdims: false }, &[line])?]);
+    }
+    // The largest of truth values is one.
+    let truth = node.ty(&x).dtype == DType::Bool;
+    if truth {
+        x = node.apply(Cast { to: DType::I64 }, &[x])?;
+    }
+    let mut y = node.apply(Reduce { function, axes, keepdims }, &[x])?;
+    if truth {
+        y = node.apply(Cast { to: DType::Bool }, &[y])?;
+    }
+    Ok(vec![y])
 }
 
 /// Lines within blocks of channels, each lane a channel.

@@ -99,7 +99,11 @@ impl Operator for Reshape {
         WeightExpr::apply(WeightOp::Reshape(self.shape.clone().into()), operands.to_vec()).ok()
     }
 
-    const ONNX: &'static [Rule] = &[Rule { operator: "Reshape", import }];
+    const ONNX: &'static [Rule] = &[
+        Rule { operator: "Reshape", import },
+        Rule { operator: "Squeeze", import: squeeze },
+        Rule { operator: "Unsqueeze", import: unsqueeze },
+    ];
 
     fn export(&self, e: &mut Exporter<'_>) -> Exported {
         e.reshape()
@@ -125,8 +129,37 @@ impl Operator for Reshape {
     }
 }
 
+/// The axes that an attribute or, since opset 13, operand 1 lists, among `rank` dimensions.
+fn axes(node: &mut Node<'_, '_>, rank: usize) -> Result<Option<Vec<usize>>, Unsupported> {
+    let Some(axes) = node.ints_of("axes", 1)? else { return Ok(None) };
+    let axis = |axis| check::axis(axis, rank).map_err(|error| Unsupported::new(error.to_string()));
+    axes.into_iter().map(axis).collect::<Result<_, _>>().map(Some)
+}
+
+/// Without some dimensions of 1, or all.
+fn squeeze(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let from = node.shape(0)?;
+    let axes = axes(node, from.len())?;
+    let goes = |dim: usize| axes.as_ref().map_or(from[dim] == 1, |axes| axes.contains(&dim));
+    let shape: Vec<usize> = (0..from.len()).filter(|&dim| !goes(dim)).map(|dim| from[dim]).collect();
+    let x = node.operand(0)?;
+    Ok(vec![to(node, x, &shape)?])
+}
+
+/// With more dimensions of 1.
+fn unsqueeze(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let mut rest = node.shape(0)?.into_iter();
+    let count = node.ints_of("axes", 1)?.map_or(0, |axes| axes.len());
+    let rank = rest.len() + count;
+    let axes = axes(node, rank)?.unwrap_or_default();
+    let shape: Vec<usize> =
+        (0..rank).map(|dim| if axes.contains(&dim) { 1 } else { rest.next().unwrap_or(1) }).collect();
+    let x = node.operand(0)?;
+    Ok(vec![to(node, x, &shape)?])
+}
+
 /// `item` in another shape of as many elements.
-pub(super) fn to(node: &mut Node<'_, '_>, item: Item, shape: &[usize]) -> Result<Item, Unsupported> {
+pub(crate) fn to(node: &mut Node<'_, '_>, item: Item, shape: &[usize]) -> Result<Item, Unsupported> {
     if node.ty(&item).shape == shape {
         return Ok(item);
     }

@@ -15,6 +15,7 @@ use super::arguments::{AXIS, FLAG, FLOAT, Reader, SHAPE, float};
 use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::Algorithm;
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 pub use taps::{Coordinates, Filter, Nearest};
 
@@ -189,6 +190,9 @@ impl Operator for Resize {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Resize", import: resize },
+        Rule { operator: "Upsample", import: upsample },];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = lower::ALGORITHMS;
 
     fn cases() -> Vec<Case> {
@@ -216,6 +220,97 @@ impl Operator for Resize {
         add(Self::new(&[2, 2, 3], vec![3, 4, 6], Filter::Linear, Coordinates::AlignCorners), &[2, 2, 3]);
         cases
     }
+}
+
+fn resize(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let shape = node.shape(0)?;
+    let rank = shape.len();
+    // Before opset 11 there was no region of interest, and a scale only.
+    let old = node.opset() < 11;
+    let (scales, sizes) = if old { (node.floats_operand(1)?, None) } else { (node.floats_operand(2)?, node.ints_operand(3)?) };
+    let axes: Vec<i64> = node.ints("axes")?.map_or_else(|| (0..rank as i64).collect(), <[i64]>::to_vec);
+    let axes: Vec<usize> = axes
+        .into_iter()
+        .map(|axis| check::axis(axis, rank).map_err(|error| Unsupported::new(error.to_string())))
+        .collect::<Result<_, _>>()?;
+    let policy = node.text("keep_aspect_ratio_policy")?.unwrap_or("stretch");
+    let (mut to, mut by) = (shape.clone(), vec![1.0; rank]);
+    match (scales.filter(|scales| !scales.is_empty()), sizes) {
+        (Some(scales), None) if scales.len() == axes.len() => {
+            for (&axis, scale) in axes.iter().zip(scales) {
+                by[axis] = scale;
+                to[axis] = (shape[axis] as f64 * f64::from(scale)).floor() as usize;
+            }
+        }
+        (None, Some(sizes)) if sizes.len() == axes.len() => {
+            let ratio = |(&axis, &size): (&usize, &i64)| size as f64 / shape[axis] as f64;
+            let ratios = axes.iter().zip(&sizes).map(ratio);
+            let common = match policy {
+                "stretch" => None,
+                "not_larger" => ratios.reduce(f64::min),
+                "not_smaller" => ratios.reduce(f64::max),
+                other => return Err(Unsupported::new(format!("attribute `keep_aspect_ratio_policy` is {other:?}"))),
+            };
+            for (&axis, &size) in axes.iter().zip(&sizes) {
+                to[axis] = match common {
+                    None => usize::try_from(size).unwrap_or_default(),
+                    Some(ratio) => (ratio * shape[axis] as f64).round() as usize,
+                };
+                by[axis] = common.unwrap_or(size as f64 / shape[axis] as f64) as f32;
+            }
+        }
+        _ => return Err(Unsupported::new("neither scales nor sizes of its dimensions are given")),
+    }
+    let coordinates = match node.text("coordinate_transformation_mode")? {
+        _ if old => Coordinates::Asymmetric,
+        None | Some("half_pixel") => Coordinates::HalfPixel,
+        Some("half_pixel_symmetric") => Coordinates::HalfPixelSymmetric,
+        Some("pytorch_half_pixel") => Coordinates::PytorchHalfPixel,
+        Some("align_corners") => Coordinates::AlignCorners,
+        Some("asymmetric") => Coordinates::Asymmetric,
+        Some("tf_half_pixel_for_nn") => Coordinates::TfHalfPixelForNn,
+        Some(other) => return Err(Unsupported::new(format!("attribute `coordinate_transformation_mode` is {other:?}"))),
+    };
+    // What is extrapolated is only what `tf_crop_and_resize` takes from beyond the tensor.
+    node.ignore("extrapolation_value");
+    let nearest = match node.text("nearest_mode")? {
+        _ if old => Nearest::Floor,
+        None | Some("round_prefer_floor") => Nearest::RoundPreferFloor,
+        Some("round_prefer_ceil") => Nearest::RoundPreferCeil,
+        Some("floor") => Nearest::Floor,
+        Some("ceil") => Nearest::Ceil,
+        Some(other) => return Err(Unsupported::new(format!("attribute `nearest_mode` is {other:?}"))),
+    };
+    let coefficient = node.float("cubic_coeff_a")?.unwrap_or(-0.75);
+    let filter = match node.text("mode")? {
+        None | Some("nearest") => Filter::Nearest(nearest),
+        Some("linear") => Filter::Linear,
+        Some("cubic") => Filter::Cubic { coefficient },
+        Some(other) => return Err(Unsupported::new(format!("attribute `mode` is {other:?}"))),
+    };
+    let (exclude_outside, antialias) = (node.flag("exclude_outside")?, node.flag("antialias")?);
+    node.unary(Resize { shape: to, scales: by, filter, coordinates, exclude_outside, antialias })
+}
+
+/// What `Resize` was before opset 10.
+fn upsample(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let shape = node.shape(0)?;
+    let scales = match node.floats("scales")? {
+        Some(scales) => scales.to_vec(),
+        None => node.floats_operand(1)?.unwrap_or_default(),
+    };
+    if scales.len() != shape.len() {
+        return Err(Unsupported::new(format!("{} scales for {} dimensions", scales.len(), shape.len())));
+    }
+    let filter = match node.text("mode")? {
+        None | Some("nearest") => Filter::Nearest(Nearest::Floor),
+        Some("linear" | "bilinear") => Filter::Linear,
+        Some(other) => return Err(Unsupported::new(format!("attribute `mode` is {other:?}"))),
+    };
+    let size = |(&size, &scale): (&usize, &f32)| (size as f64 * f64::from(scale)).floor() as usize;
+    let to = shape.iter().zip(&scales).map(size).collect();
+    let coordinates = Coordinates::Asymmetric;
+    node.unary(Resize { shape: to, scales, filter, coordinates, exclude_outside: false, antialias: false })
 }
 
 #[cfg(test)]

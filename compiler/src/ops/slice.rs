@@ -7,6 +7,7 @@ use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, From, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `x[…, start:end:step, …]` along each of `axes`; the lists have equal lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ impl Operator for Slice {
         vec![moved::evaluate(operands[0], &shape, |index| Ok(index.iter().zip(&ranges).map(source).collect()))]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Slice", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -124,6 +127,15 @@ impl Operator for Slice {
         };
         TABLE.map(case).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let missing = |what: &str| Unsupported::new(format!("its {what} are missing"));
+    let starts = node.ints_of("starts", 1)?.ok_or_else(|| missing("starts"))?;
+    let ends = node.ints_of("ends", 2)?.ok_or_else(|| missing("ends"))?;
+    let axes = node.ints_of("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = node.ints_operand(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+    node.unary(Slice { axes, starts, ends, steps })
 }
 
 /// One region: `ranges` of each dimension.

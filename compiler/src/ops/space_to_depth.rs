@@ -7,6 +7,7 @@ use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, 
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// `y[n, (i·b + j)·C + c, h, w] = x[n, c, h·b + i, w·b + j]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ impl Operator for SpaceToDepth {
         })]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "SpaceToDepth", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -53,6 +56,11 @@ impl Operator for SpaceToDepth {
             [(2, [1, 3, 4, 6]), (2, [2, 16, 4, 2]), (3, [1, 2, 3, 9]), (1, [1, 5, 2, 2])];
         TABLE.map(|(block, shape)| moved::case(Self { block }, &shape)).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let block = node.size("blocksize")?;
+    node.unary(SpaceToDepth { block })
 }
 
 impl Movement for SpaceToDepth {

@@ -8,6 +8,7 @@ use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// Consecutive parts along `axis`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ impl Operator for Split {
         parts.collect()
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Split", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -88,6 +91,25 @@ impl Operator for Split {
         ];
         TABLE.map(|(axis, sizes, shape)| moved::case(Self { axis, sizes: sizes.to_vec() }, shape)).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let axis = node.int("axis")?.unwrap_or(0);
+    let shape = node.shape(0)?;
+    let along = shape[check::axis(axis, shape.len()).map_err(|error| Unsupported::new(error.to_string()))?];
+    let (given, parts) = (node.ints_of("split", 1)?, node.int("num_outputs")?);
+    let sizes: Option<Vec<usize>> = match given {
+        Some(sizes) => sizes.into_iter().map(|size| usize::try_from(size).ok()).collect(),
+        None => {
+            // Equal parts, but for the last.
+            let parts = parts.and_then(|parts| usize::try_from(parts).ok()).unwrap_or(node.results()).max(1);
+            let size = along.div_ceil(parts);
+            Some((0..parts).map(|part| size.min(along.saturating_sub(part * size))).collect())
+        }
+    };
+    let sizes = sizes.ok_or_else(|| Unsupported::new("a part has a negative size"))?;
+    let x = node.operand(0)?;
+    node.apply_all(Split { axis, sizes }, &[x])
 }
 
 impl Movement for Split {

@@ -7,6 +7,7 @@ use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, 
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// The operand `repeats[d]` times along each dimension d.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ impl Operator for Tile {
         vec![moved::evaluate(operands[0], &shape, |index| Ok(index.iter().zip(own).map(source).collect()))]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Tile", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -55,6 +58,12 @@ impl Operator for Tile {
         ];
         TABLE.map(|(repeats, shape)| moved::case(Self { repeats: repeats.to_vec() }, shape)).into()
     }
+}
+
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let repeats: Option<Vec<usize>> = node.need_ints(1)?.into_iter().map(|count| usize::try_from(count).ok()).collect();
+    let repeats = repeats.ok_or_else(|| Unsupported::new("a dimension repeats a negative number of times"))?;
+    node.unary(Tile { repeats })
 }
 
 impl Movement for Tile {

@@ -11,6 +11,7 @@ use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// Dimension `i` of the result is dimension `order[i]` of the operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ impl Operator for Transpose {
         WeightExpr::apply(WeightOp::Transpose(self.order.clone().into()), operands.to_vec()).ok()
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Transpose", import }];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = regions::movement();
 
     fn cases() -> Vec<Case> {
@@ -70,6 +73,17 @@ impl Operator for Transpose {
         ];
         TABLE.map(|(order, shape)| moved::case(Self { order: order.to_vec() }, shape)).into()
     }
+}
+
+/// Reverses the dimensions unless an order is given.
+fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let rank = node.shape(0)?.len();
+    let order: Option<Vec<usize>> = match node.ints("perm")? {
+        None => Some((0..rank).rev().collect()),
+        Some(order) => order.iter().map(|&dim| usize::try_from(dim).ok()).collect(),
+    };
+    let order = order.ok_or_else(|| Unsupported::new("attribute `perm` has a negative dimension"))?;
+    node.unary(Transpose { order })
 }
 
 impl Movement for Transpose {

@@ -12,6 +12,7 @@ use crate::{DType, TensorType};
 use crate::lir::{FunctionBuilder, Reg};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
+use crate::onnx::{Item, Node, Rule, Unsupported};
 
 pub use table::Function;
 
@@ -98,6 +99,37 @@ impl Operator for Unary {
         vec![result]
     }
 
+    const ONNX: &'static [Rule] = &[Rule { operator: "Abs", import: |node| import(node, Function::Abs) },
+        Rule { operator: "Neg", import: |node| import(node, Function::Neg) },
+        Rule { operator: "Sign", import: |node| import(node, Function::Sign) },
+        Rule { operator: "Reciprocal", import: |node| import(node, Function::Reciprocal) },
+        Rule { operator: "Sqrt", import: |node| import(node, Function::Sqrt) },
+        Rule { operator: "Exp", import: |node| import(node, Function::Exp) },
+        Rule { operator: "Log", import: |node| import(node, Function::Log) },
+        Rule { operator: "Floor", import: |node| import(node, Function::Floor) },
+        Rule { operator: "Ceil", import: |node| import(node, Function::Ceil) },
+        Rule { operator: "Round", import: |node| import(node, Function::Round) },
+        Rule { operator: "Erf", import: |node| import(node, Function::Erf) },
+        Rule { operator: "Sin", import: |node| import(node, Function::Sin) },
+        Rule { operator: "Cos", import: |node| import(node, Function::Cos) },
+        Rule { operator: "Tan", import: |node| import(node, Function::Tan) },
+        Rule { operator: "Asin", import: |node| import(node, Function::Asin) },
+        Rule { operator: "Acos", import: |node| import(node, Function::Acos) },
+        Rule { operator: "Atan", import: |node| import(node, Function::Atan) },
+        Rule { operator: "Sinh", import: |node| import(node, Function::Sinh) },
+        Rule { operator: "Cosh", import: |node| import(node, Function::Cosh) },
+        Rule { operator: "Asinh", import: |node| import(node, Function::Asinh) },
+        Rule { operator: "Acosh", import: |node| import(node, Function::Acosh) },
+        Rule { operator: "Atanh", import: |node| import(node, Function::Atanh) },
+        Rule { operator: "Softplus", import: |node| import(node, Function::Softplus) },
+        Rule { operator: "Softsign", import: |node| import(node, Function::Softsign) },
+        Rule { operator: "Mish", import: |node| import(node, Function::Mish) },
+        Rule { operator: "Elu", import: |node| import(node, Function::Elu) },
+        Rule { operator: "Selu", import: |node| import(node, Function::Selu) },
+        Rule { operator: "Celu", import: |node| import(node, Function::Celu) },
+        Rule { operator: "ThresholdedRelu", import: |node| import(node, Function::ThresholdedRelu) },
+        Rule { operator: "Shrink", import: shrink },];
+
     const ALGORITHMS: &'static [Algorithm<Self>] = elementwise::pointwise();
 
     /// Each function of a row that ends within a vector and of a blocked tensor's worth of channels.
@@ -114,6 +146,20 @@ impl Operator for Unary {
         cases.push(Case::new("one element", Self::new(Function::Exp)).input([]).within(1.0, 2.0));
         cases
     }
+}
+
+/// The constants are attributes of the same names.
+fn import(node: &mut Node<'_, '_>, function: Function) -> Result<Vec<Item>, Unsupported> {
+    let mut op = Unary::new(function);
+    for (constant, &(name, _)) in op.constants.iter_mut().zip(function.constants()) {
+        *constant = node.float(name)?.unwrap_or(*constant);
+    }
+    node.unary(op)
+}
+
+fn shrink(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let constants = [node.float("lambd")?.unwrap_or(0.5), node.float("bias")?.unwrap_or(0.0)];
+    node.unary(Unary { function: Function::Shrink, constants })
 }
 
 impl Pointwise for Unary {

@@ -1,5 +1,7 @@
 //! Sets of elements: what an access touches, as a lattice and as intervals.
 
+use std::collections::BTreeMap;
+
 /// The elements `base + Σ stride·k`, each `k` running over `0..count`. Counts are at least 1.
 ///
 /// Numbers have 128 bits: strides have 64, counts 32, and there are few dimensions, so that no sum overflows.
@@ -74,6 +76,40 @@ impl Region {
         // All within `low ..= high`, which fits.
         Some(Intervals::new(starts.into_iter().map(|start| (start as i64, (start + run) as i64)).collect()))
     }
+}
+
+/// The same elements in fewer regions: those that differ only in where they begin, at equal distances, are one with a
+/// dimension more. What statements of an unrolled loop touch comes together so, and may then be intervals of whole rows.
+/// With each region the index in `regions` of one that is part of it.
+pub(super) fn joined(regions: &[Region]) -> Vec<(usize, Region)> {
+    // Beginnings, with the index of each, by dimensions.
+    let mut alike = BTreeMap::<_, Vec<_>>::new();
+    for (index, region) in regions.iter().enumerate() {
+        let Region { base, dims } = region.normal();
+        alike.entry(dims).or_default().push((base, index));
+    }
+    let mut joined = Vec::new();
+    for (mut dims, mut bases) in alike {
+        bases.sort_unstable();
+        bases.dedup_by_key(|&mut (base, _)| base);
+        // Runs of equal distances, as long as all have the same length; then the runs' beginnings likewise.
+        while let Some((count, stride)) = even(&bases) {
+            dims.push((count as u64, stride));
+            bases = bases.into_iter().step_by(count).collect();
+        }
+        joined.extend(bases.into_iter().map(|(base, index)| (index, Region { base, dims: dims.clone() })));
+    }
+    joined
+}
+
+/// The length and the distance of the runs that sorted numbers fall into, if they fall into runs of two or more that
+/// are alike.
+fn even(bases: &[(i128, usize)]) -> Option<(usize, i128)> {
+    let stride = bases.get(1)?.0 - bases[0].0;
+    let count = 1 + bases.windows(2).take_while(|pair| pair[1].0 - pair[0].0 == stride).count();
+    let alike = bases.len().is_multiple_of(count)
+        && bases.chunks(count).all(|run| run.windows(2).all(|pair| pair[1].0 - pair[0].0 == stride));
+    alike.then_some((count, stride))
 }
 
 /// A set of elements as half-open intervals: sorted, not empty, not touching each other.
@@ -182,6 +218,27 @@ mod tests {
             assert_eq!(listed(&region.intervals(MAX_INTERVALS).unwrap()), elements(&region), "{region:?}");
             let expected = elements(&region);
             assert_eq!(region.range(), (i128::from(expected[0]), i128::from(expected[expected.len() - 1])));
+        }
+    }
+
+    #[test]
+    fn unrolled_loops_are_one_region() {
+        // Rows of 8 elements, each in halves of two elements that two statements touch, in two blocks.
+        let dims = vec![(5, 100), (2, 4), (1, 1)];
+        let bases = [0, 1, 2, 3, 1000, 1001, 1002, 1003, 7];
+        let regions: Vec<_> = bases.map(|base| Region { base, dims: dims.clone() }).into();
+        let all = |regions: &[Region]| {
+            let mut all: Vec<i64> = regions.iter().flat_map(elements).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        let eight = joined(&regions[..8]);
+        assert_eq!(eight.len(), 1);
+        assert_eq!(eight[0].1.normal().dims, [(8, 1), (5, 100), (2, 1000)]);
+        for count in 1..=9 {
+            let joined: Vec<_> = joined(&regions[..count]).into_iter().map(|(_, region)| region).collect();
+            assert_eq!(all(&joined), all(&regions[..count]));
         }
     }
 

@@ -8,7 +8,7 @@
 
 use super::access::{Access, collect};
 use super::fault::{Fault, FaultKind, Site};
-use super::region::{Intervals, MAX_INTERVALS};
+use super::region::{Intervals, MAX_INTERVALS, joined};
 use super::{bounds, function, race};
 use crate::lir::{Function, Program};
 
@@ -40,23 +40,33 @@ pub(super) fn summarize<'f>(program: &Program, function: &'f Function, faults: &
     let mut needs = vec![Intervals::default(); function.params.len()];
     let mut gives = needs.clone();
     let mut left = MAX_INTERVALS;
-    let mut intervals = |access: &Access<'_>| {
-        let intervals = access.region(0).intervals(left);
-        left -= intervals.as_ref().map_or(0, Intervals::len);
-        if intervals.is_none() {
-            let operand = function.operand(access.address).to_string();
-            let kind = FaultKind::Fragmented { operand, max: MAX_INTERVALS };
-            faults.push(Fault { site: access.site(function), kind });
+    let mut intervals = |accesses: &[&Access<'_>]| {
+        let regions: Vec<_> = accesses.iter().map(|access| access.region(0)).collect();
+        let mut all = Intervals::default();
+        for (index, region) in joined(&regions) {
+            match region.intervals(left) {
+                Some(intervals) => {
+                    left -= intervals.len();
+                    all.add(&intervals);
+                }
+                None => {
+                    let operand = function.operand(accesses[index].address).to_string();
+                    let kind = FaultKind::Fragmented { operand, max: MAX_INTERVALS };
+                    faults.push(Fault { site: accesses[index].site(function), kind });
+                }
+            }
         }
-        intervals.unwrap_or_default()
+        all
     };
     for group in accesses.chunk_by(|a, b| a.path[0] == b.path[0]) {
-        for read in group.iter().filter(|access| !access.write && !settled_within(access, group)) {
-            let param = read.address.param.0 as usize;
-            needs[param].add(&intervals(read).without(&gives[param]));
-        }
-        for write in group.iter().filter(|access| access.writes_all()) {
-            gives[write.address.param.0 as usize].add(&intervals(write));
+        let of = |param: usize, wanted: &dyn Fn(&Access<'_>) -> bool| -> Vec<&Access<'_>> {
+            group.iter().filter(|access| access.address.param.0 as usize == param && wanted(access)).collect()
+        };
+        for param in 0..function.params.len() {
+            let reads = of(param, &|access| !access.write && !settled_within(access, group));
+            needs[param].add(&intervals(&reads).without(&gives[param]));
+            let writes = of(param, &|access| access.writes_all());
+            gives[param].add(&intervals(&writes));
         }
     }
     (faults.len() == before).then_some(Summary { accesses, needs, gives, parallel })

@@ -1,5 +1,6 @@
 //! Operators of ONNX that are none of ours: they say what is known when a model is imported, or become several.
 
+mod composite;
 mod constant;
 mod control;
 mod identity;
@@ -8,4 +9,4 @@ mod shape;
 use super::Rule;
 
 /// The rules of each file.
-pub(super) const ALL: &[&[Rule]] = &[constant::RULES, control::RULES, identity::RULES, shape::RULES];
+pub(super) const ALL: &[&[Rule]] = &[composite::RULES, constant::RULES, control::RULES, identity::RULES, shape::RULES];

@@ -1,0 +1,237 @@
+//! Operators of ONNX that are several of ours.
+
+use convoke_runtime::{DType, Tensor};
+
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
+use crate::ops::add::Add;
+use crate::ops::binary::{Binary, Function};
+use crate::ops::cast::Cast;
+use crate::ops::compare::{self, Compare};
+use crate::ops::expand::Expand;
+use crate::ops::matmul::MatMul;
+use crate::ops::mul::Mul;
+use crate::ops::reduce::{self, Reduce};
+use crate::ops::reshape;
+use crate::ops::select::Select;
+use crate::ops::unary::{self, Unary};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule { operator: "Mean", import: mean },
+    Rule { operator: "LpNormalization", import: lp_normalization },
+    Rule { operator: "MeanVarianceNormalization", import: mean_variance_normalization },
+    Rule { operator: "RMSNormalization", import: rms_normalization },
+    Rule { operator: "BitShift", import: bit_shift },
+    Rule { operator: "Trilu", import: trilu },
+    Rule { operator: "OneHot", import: one_hot },
+    Rule { operator: "CumSum", import: cumulative_sum },
+    Rule { operator: "DequantizeLinear", import: dequantize },
+];
+
+fn div() -> Binary {
+    Binary { function: Function::Div }
+}
+
+/// The dimension that `axis` names among `rank`.
+fn dimension(axis: i64, rank: usize) -> Result<usize, Unsupported> {
+    let from_first = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    let dim = usize::try_from(from_first).ok().filter(|&dim| dim < rank);
+    dim.ok_or_else(|| Unsupported::new(format!("axis {axis} of {rank} dimensions")))
+}
+
+/// A tensor made now of its elements' places.
+fn made(shape: &[usize], element: impl Fn(&[usize]) -> f32) -> Result<Tensor, Unsupported> {
+    let mut tensor = Tensor::try_zeros(shape).map_err(|error| Unsupported::new(error.to_string()))?;
+    let mut index = vec![0; shape.len()];
+    for value in tensor.data_mut() {
+        *value = element(&index);
+        for dim in (0..shape.len()).rev() {
+            index[dim] += 1;
+            if index[dim] < shape[dim] {
+                break;
+            }
+            index[dim] = 0;
+        }
+    }
+    Ok(tensor)
+}
+
+fn mean(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let sum = node.variadic(Add::default())?.swap_remove(0);
+    let count = Constant::scalar(node.len() as f32).into();
+    Ok(vec![node.apply(div(), &[sum, count])?])
+}
+
+/// `x / ‖x‖ₚ` along one dimension; 0 where that is 0.
+fn lp_normalization(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let function = match node.int("p")?.unwrap_or(2) {
+        1 => reduce::Function::L1,
+        2 => reduce::Function::L2,
+        p => return Err(Unsupported::new(format!("attribute `p` is {p}, only 1 and 2 are supported"))),
+    };
+    let axes = vec![node.int("axis")?.unwrap_or(-1)];
+    let x = node.operand(0)?;
+    let norm = node.apply(Reduce { function, axes, keepdims: true }, std::slice::from_ref(&x))?;
+    // A line of zeros stays one.
+    let tiny: Item = Constant::scalar(f32::MIN_POSITIVE).into();
+    let norm = node.apply(Binary { function: Function::Max }, &[norm, tiny])?;
+    Ok(vec![node.apply(div(), &[x, norm])?])
+}
+
+/// `(x − E x) / (√(E x² − (E x)²) + 10⁻⁹)` over some dimensions.
+fn mean_variance_normalization(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let axes = node.ints("axes")?.map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec);
+    let mean_of = Reduce { function: reduce::Function::Mean, axes, keepdims: true };
+    let x = node.operand(0)?;
+    let mean = node.apply(mean_of.clone(), std::slice::from_ref(&x))?;
+    let centered = node.apply(Binary { function: Function::Sub }, &[x, mean])?;
+    let squares = node.apply(Mul::default(), &[centered.clone(), centered.clone()])?;
+    let variance = node.apply(mean_of, &[squares])?;
+    let deviation = node.apply(Unary::new(unary::Function::Sqrt), &[variance])?;
+    let deviation = node.apply(Add::default(), &[deviation, Constant::scalar(1e-9).into()])?;
+    Ok(vec![node.apply(div(), &[centered, deviation])?])
+}
+
+/// `x / √(E x² + ε) · scale` over the dimensions from `axis` on.
+fn rms_normalization(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    node.ignore("stash_type");
+    let (x, scale) = (node.operand(0)?, node.operand(1)?);
+    let rank = node.ty(&x).rank();
+    let first = dimension(node.int("axis")?.unwrap_or(-1), rank)?;
+    let eps = node.float("epsilon")?.unwrap_or(1e-5);
+    let axes = (first..rank).map(|dim| dim as i64).collect();
+    let squares = node.apply(Mul::default(), &[x.clone(), x.clone()])?;
+    let mean = node.apply(Reduce { function: reduce::Function::Mean, axes, keepdims: true }, &[squares])?;
+    let mean = node.apply(Add::default(), &[mean, Constant::scalar(eps).into()])?;
+    let root = node.apply(Unary::new(unary::Function::Sqrt), &[mean])?;
+    let y = node.apply(div(), &[x, root])?;
+    Ok(vec![node.apply(Mul::default(), &[y, scale])?])
+}
+
+/// A shift multiplies or divides by a power of two. What an integer of few bits would lose at the left is not lost.
+fn bit_shift(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let left = match node.text("direction")? {
+        Some("LEFT") => true,
+        Some("RIGHT") => false,
+        other => return Err(Unsupported::new(format!("attribute `direction` is {other:?}"))),
+    };
+    let (x, by) = (node.operand(0)?, node.operand(1)?);
+    // Powers of whole numbers are rounded to one.
+    let by = node.apply(Cast { to: DType::F32 }, &[by])?;
+    let power = node.apply(Binary { function: Function::Pow }, &[Constant::scalar(2.0).into(), by])?;
+    let power = node.apply(Unary::new(unary::Function::Round), &[power])?;
+    let power = node.apply(Cast { to: DType::I64 }, &[power])?;
+    Ok(vec![if left {
+        node.apply(Mul::default(), &[x, power])?
+    } else {
+        node.apply(Binary { function: Function::DivTrunc }, &[x, power])?
+    }])
+}
+
+/// The elements of each matrix on one side of a diagonal, the others 0.
+fn trilu(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let upper = node.int("upper")?.unwrap_or(1) != 0;
+    let k = node.ints_operand(1)?.and_then(|k| k.first().copied()).unwrap_or(0);
+    let x = node.operand(0)?;
+    let ty = node.ty(&x);
+    let [.., rows, columns] = ty.shape[..] else {
+        return Err(Unsupported::new(format!("operand 0 is {ty}, expected matrices")));
+    };
+    let mask = made(&[rows, columns], |place| {
+        let beyond = (place[1] as i64 - place[0] as i64).saturating_sub(k);
+        f32::from(u8::from(if upper { beyond >= 0 } else { beyond <= 0 }))
+    })?;
+    let zero = Constant::from_run_time(ty.dtype, Tensor::zeros(&[]));
+    Ok(vec![node.apply(Select, &[Constant::from(mask.to_bool()).into(), x, zero.into()])?])
+}
+
+/// A new dimension, which is on where it is the index.
+fn one_hot(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let depth = node.constant(1)?.and_then(|depth| depth.run_time().ok()?.data().first().copied());
+    let depth = depth.filter(|depth| (1.0..=65536.0).contains(depth)).map(|depth| depth as usize);
+    let depth = depth.ok_or_else(|| Unsupported::new("the depth is not 1 ..= 65536"))?;
+    let indices = node.operand(0)?;
+    let indices = node.apply(Cast { to: DType::I64 }, &[indices])?;
+    let mut shape = node.ty(&indices).shape;
+    let axis = dimension(node.int("axis")?.unwrap_or(-1), shape.len() + 1)?;
+    shape.insert(axis, 1);
+    let indices = reshape::to(node, indices, &shape)?;
+    let mut line = vec![1; shape.len()];
+    line[axis] = depth;
+    let places = made(&line, |place| place[axis] as f32)?;
+    let hot = |node: &mut Node<'_, '_>, places: Tensor| {
+        let places = Constant::from(places.to_i64()).into();
+        node.apply(Compare { function: compare::Function::Equal }, &[indices.clone(), places])
+    };
+    // Indices count from the end where they are negative.
+    let from_end = made(&line, |place| place[axis] as f32 - depth as f32)?;
+    let (from_start, from_end) = (hot(node, places)?, hot(node, from_end)?);
+    let hot = node.apply(Compare { function: compare::Function::Or }, &[from_start, from_end])?;
+    let (off, on) = (part(node, 2, 0)?, part(node, 2, 1)?);
+    Ok(vec![node.apply(Select, &[hot, on, off])?])
+}
+
+/// Element `index` of an operand that is a list.
+fn part(node: &mut Node<'_, '_>, operand: usize, index: i64) -> Result<Item, Unsupported> {
+    let list = node.operand(operand)?;
+    let (axes, starts, ends, steps) = (vec![0], vec![index], vec![index + 1], vec![1]);
+    let element = node.apply(crate::ops::slice::Slice { axes, starts, ends, steps }, &[list])?;
+    reshape::to(node, element, &[])
+}
+
+/// Sums of all up to each, along one dimension: a product with a matrix of zeros and ones.
+fn cumulative_sum(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let (exclusive, reverse) = (node.flag("exclusive")?, node.flag("reverse")?);
+    let x = node.operand(0)?;
+    let ty = node.ty(&x);
+    let axis = node.need_ints(1)?.first().copied().unwrap_or_default();
+    let axis = dimension(axis, ty.rank())?;
+    let (outer, along) = (ty.shape[..axis].iter().product(), ty.shape[axis]);
+    if along > 4096 {
+        return Err(Unsupported::new(format!("{along} elements to sum, at most 4096 are supported")));
+    }
+    let counts = made(&[along, along], |place| {
+        let (to, from) = if reverse { (place[1], place[0]) } else { (place[0], place[1]) };
+        f32::from(u8::from(from < to || (from == to && !exclusive)))
+    })?;
+    let counts = Constant::from_run_time(ty.dtype, counts);
+    let lines = reshape::to(node, x, &[outer, along, ty.shape[axis + 1..].iter().product()])?;
+    let sums = node.apply(MatMul, &[counts.into(), lines])?;
+    Ok(vec![reshape::to(node, sums, &ty.shape)?])
+}
+
+/// `(x − zero) · scale`, both for the whole tensor, or for each element along one dimension, or for blocks of them.
+fn dequantize(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let axis = node.int("axis")?.unwrap_or(1);
+    let block = node.int("block_size")?.unwrap_or(0);
+    node.ignore("output_dtype");
+    let x = node.operand(0)?;
+    let shape = node.ty(&x).shape;
+    let spread = |node: &mut Node<'_, '_>, index: usize| -> Result<Option<Item>, Unsupported> {
+        let Some(item) = node.optional(index) else { return Ok(None) };
+        let item = node.apply(Cast { to: DType::F32 }, &[item])?;
+        let own = node.ty(&item).shape;
+        if own.len() == 1 && own != [1] && block == 0 {
+            let mut line = vec![1; shape.len()];
+            line[dimension(axis, shape.len())?] = own[0];
+            return reshape::to(node, item, &line).map(Some);
+        }
+        if own.len() == shape.len() && own != shape && block > 0 {
+            // Each stands for a block: a dimension of its own, repeated, and joined again.
+            let axis = dimension(axis, shape.len())?;
+            let mut wide = own.clone();
+            wide.insert(axis + 1, 1);
+            let item = reshape::to(node, item, &wide)?;
+            wide[axis + 1] = block as usize;
+            let item = node.apply(Expand { shape: wide }, &[item])?;
+            return reshape::to(node, item, &shape).map(Some);
+        }
+        Ok(Some(item))
+    };
+    let (scale, zero) = (spread(node, 1)?, spread(node, 2)?);
+    let scale = scale.ok_or_else(|| Unsupported::new("operand 1 is left out"))?;
+    let mut y = node.apply(Cast { to: DType::F32 }, &[x])?;
+    if let Some(zero) = zero {
+        y = node.apply(Binary { function: Function::Sub }, &[y, zero])?;
+    }
+    Ok(vec![node.apply(Mul::default(), &[y, scale])?])
+}
