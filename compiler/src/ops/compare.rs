@@ -143,7 +143,7 @@ impl Operator for Compare {
 
     fn cases() -> Vec<Case> {
         const SHAPES: [(&[usize], &[usize]); 4] =
-            [(&[2, 17, 3, 3], &[1, 17, 1, 1]), (&[3, 1, 5], &[4, 1]), (&[19], &[]), (&[2, 16, 3, 3], &[2, 16, 3, 3])];
+            [(&[2, 17, 3, 3], &[1, 17, 1, 1]), (&[3, 1, 5], &[4, 1]), (&[19], &[5, 1]), (&[2, 16, 3, 3], &[2, 16, 3, 3])];
         let mut cases = Vec::new();
         for function in Function::ALL {
             for (a, b) in SHAPES {

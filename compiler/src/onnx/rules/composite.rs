@@ -6,9 +6,7 @@ use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 use crate::ops::add::Add;
 use crate::ops::binary::{Binary, Function};
 use crate::ops::cast::Cast;
-use crate::ops::compare::{self, Compare};
 use crate::ops::expand::Expand;
-use crate::ops::matmul::MatMul;
 use crate::ops::mul::Mul;
 use crate::ops::reduce::{self, Reduce};
 use crate::ops::reshape;
@@ -22,8 +20,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule { operator: "RMSNormalization", import: rms_normalization },
     Rule { operator: "BitShift", import: bit_shift },
     Rule { operator: "Trilu", import: trilu },
-    Rule { operator: "OneHot", import: one_hot },
-    Rule { operator: "CumSum", import: cumulative_sum },
     Rule { operator: "DequantizeLinear", import: dequantize },
 ];
 
@@ -142,61 +138,6 @@ fn trilu(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     })?;
     let zero = Constant::from_run_time(ty.dtype, Tensor::zeros(&[]));
     Ok(vec![node.apply(Select, &[Constant::from(mask.to_bool()).into(), x, zero.into()])?])
-}
-
-/// A new dimension, which is on where it is the index.
-fn one_hot(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    let depth = node.constant(1)?.and_then(|depth| depth.run_time().ok()?.data().first().copied());
-    let depth = depth.filter(|depth| (1.0..=65536.0).contains(depth)).map(|depth| depth as usize);
-    let depth = depth.ok_or_else(|| Unsupported::new("the depth is not 1 ..= 65536"))?;
-    let indices = node.operand(0)?;
-    let indices = node.apply(Cast { to: DType::I64 }, &[indices])?;
-    let mut shape = node.ty(&indices).shape;
-    let axis = dimension(node.int("axis")?.unwrap_or(-1), shape.len() + 1)?;
-    shape.insert(axis, 1);
-    let indices = reshape::to(node, indices, &shape)?;
-    let mut line = vec![1; shape.len()];
-    line[axis] = depth;
-    let places = made(&line, |place| place[axis] as f32)?;
-    let hot = |node: &mut Node<'_, '_>, places: Tensor| {
-        let places = Constant::from(places.to_i64()).into();
-        node.apply(Compare { function: compare::Function::Equal }, &[indices.clone(), places])
-    };
-    // Indices count from the end where they are negative.
-    let from_end = made(&line, |place| place[axis] as f32 - depth as f32)?;
-    let (from_start, from_end) = (hot(node, places)?, hot(node, from_end)?);
-    let hot = node.apply(Compare { function: compare::Function::Or }, &[from_start, from_end])?;
-    let (off, on) = (part(node, 2, 0)?, part(node, 2, 1)?);
-    Ok(vec![node.apply(Select, &[hot, on, off])?])
-}
-
-/// Element `index` of an operand that is a list.
-fn part(node: &mut Node<'_, '_>, operand: usize, index: i64) -> Result<Item, Unsupported> {
-    let list = node.operand(operand)?;
-    let (axes, starts, ends, steps) = (vec![0], vec![index], vec![index + 1], vec![1]);
-    let element = node.apply(crate::ops::slice::Slice { axes, starts, ends, steps }, &[list])?;
-    reshape::to(node, element, &[])
-}
-
-/// Sums of all up to each, along one dimension: a product with a matrix of zeros and ones.
-fn cumulative_sum(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    let (exclusive, reverse) = (node.flag("exclusive")?, node.flag("reverse")?);
-    let x = node.operand(0)?;
-    let ty = node.ty(&x);
-    let axis = node.need_ints(1)?.first().copied().unwrap_or_default();
-    let axis = dimension(axis, ty.rank())?;
-    let (outer, along) = (ty.shape[..axis].iter().product(), ty.shape[axis]);
-    if along > 4096 {
-        return Err(Unsupported::new(format!("{along} elements to sum, at most 4096 are supported")));
-    }
-    let counts = made(&[along, along], |place| {
-        let (to, from) = if reverse { (place[1], place[0]) } else { (place[0], place[1]) };
-        f32::from(u8::from(from < to || (from == to && !exclusive)))
-    })?;
-    let counts = Constant::from_run_time(ty.dtype, counts);
-    let lines = reshape::to(node, x, &[outer, along, ty.shape[axis + 1..].iter().product()])?;
-    let sums = node.apply(MatMul, &[counts.into(), lines])?;
-    Ok(vec![reshape::to(node, sums, &ty.shape)?])
 }
 
 /// `(x − zero) · scale`, both for the whole tensor, or for each element along one dimension, or for blocks of them.
