@@ -6,7 +6,7 @@ use convoke_compiler::graph::{Value, evaluate};
 use convoke_compiler::lower::{self, Target};
 use convoke_compiler::ops::{Case, Op, max_pool::MaxPool};
 use convoke_compiler::{Graph, TensorType, compile, lir};
-use convoke_runtime::{Isa, Parameters, Tensor};
+use convoke_runtime::{DType, Isa, Parameters, Tensor};
 
 /// The graph of a case: its operands as inputs and parameters, the operator, one output for each result. If `blocked`,
 /// images come in blocks of channels, from a pooling of single pixels.
@@ -17,7 +17,7 @@ fn graph_of(case: &Case, blocked: bool) -> Graph {
     for (index, operand) in case.operands.iter().enumerate() {
         let (name, ty) = (format!("x{index}"), operand.ty.clone());
         operands.push(if operand.weight { edit.parameter(name, ty) } else { edit.input(name, ty) });
-        if blocked && !operand.weight && operand.ty.rank() == 4 {
+        if blocked && !operand.weight && operand.ty.rank() == 4 && operand.ty.dtype == DType::F32 {
             let [kernel, stride, dilation] = [[1, 1]; 3];
             let pool = MaxPool { kernel, stride, padding: [0; 4], dilation, ceil_mode: false };
             let pooled = edit.op(format!("blocked{index}"), pool, &[operands[index]]).expect("an image");
