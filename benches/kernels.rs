@@ -106,6 +106,7 @@ impl Layer {
                     kw,
                     kw_stride,
                     inner: tile.block,
+                    tail: tile.block,
                     dst_block: dst_block_u32,
                     residual: 0,
                     residual_block: 0,

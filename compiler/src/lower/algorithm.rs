@@ -73,7 +73,7 @@ pub struct Choice {
     pub operands: Vec<Need>,
     /// The layout of each result.
     pub results: Vec<Layout>,
-    /// The result is operand 0 under another type: no step is needed.
+    /// The result is its operand under another type, or its operands one after the other: no step is needed.
     pub alias: bool,
 }
 

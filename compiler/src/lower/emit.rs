@@ -7,7 +7,7 @@ use convoke_runtime::{Activation, Isa};
 use super::buffers::Buffers;
 use super::{LowerError, Storage};
 use crate::graph::WeightExpr;
-use crate::lir::{Address, Affine, Arg, BufferId, Function, FunctionBuilder, ParamId, Step};
+use crate::lir::{Address, Affine, Arg, Function, FunctionBuilder, ParamId, Step};
 
 /// Builds the function of one step.
 pub struct Emitter<'a> {
@@ -16,8 +16,8 @@ pub struct Emitter<'a> {
     buffers: &'a mut Buffers,
     isa: Isa,
     name: String,
-    reads: Vec<Option<(BufferId, Storage)>>,
-    writes: Vec<(BufferId, Storage)>,
+    reads: Vec<Option<(Arg, Storage)>>,
+    writes: Vec<(Arg, Storage)>,
     weights: Vec<Option<&'a WeightExpr>>,
     args: Vec<Arg>,
     /// The first call for which the table has no kernel.
@@ -68,8 +68,8 @@ impl<'a> Emitter<'a> {
         buffers: &'a mut Buffers,
         isa: Isa,
         name: String,
-        reads: Vec<Option<(BufferId, Storage)>>,
-        writes: Vec<(BufferId, Storage)>,
+        reads: Vec<Option<(Arg, Storage)>>,
+        writes: Vec<(Arg, Storage)>,
         weights: Vec<Option<&'a WeightExpr>>,
     ) -> Self {
         let (code, args) = (FunctionBuilder::new(""), Vec::new());
@@ -81,14 +81,14 @@ impl<'a> Emitter<'a> {
     /// # Panics
     /// If it is a weight: a bug of the algorithm.
     pub fn operand(&mut self, index: usize) -> View {
-        let (buffer, storage) = self.reads[index].expect("the operand was asked for as a tensor");
-        View { param: self.read(&format!("x{index}"), buffer, storage.len()), storage }
+        let (place, storage) = self.reads[index].expect("the operand was asked for as a tensor");
+        View { param: self.read(&format!("x{index}"), place, storage.len()), storage }
     }
 
     /// Result `index`.
     pub fn result(&mut self, index: usize) -> View {
-        let (buffer, storage) = self.writes[index];
-        self.args.push(Arg { buffer, offset: 0 });
+        let (place, storage) = self.writes[index];
+        self.args.push(place);
         View { param: self.code.written(format!("y{index}"), storage.len()), storage }
     }
 
@@ -131,7 +131,7 @@ impl<'a> Emitter<'a> {
     /// `len` elements that the runtime prepares once by `expression`.
     pub fn prepared(&mut self, name: &str, expression: Vec<WeightOp>, len: usize) -> View {
         let buffer = self.buffers.weights(&format!("{}.{name}", self.name), len, expression);
-        View { param: self.read(name, buffer, len), storage: Storage::row(len) }
+        View { param: self.read(name, Arg { buffer, offset: 0 }, len), storage: Storage::row(len) }
     }
 
     /// `len` prepared elements of a constant value.
@@ -147,8 +147,8 @@ impl<'a> Emitter<'a> {
         self.prepared(name, vec![literal], len)
     }
 
-    fn read(&mut self, name: &str, buffer: BufferId, len: usize) -> ParamId {
-        self.args.push(Arg { buffer, offset: 0 });
+    fn read(&mut self, name: &str, place: Arg, len: usize) -> ParamId {
+        self.args.push(place);
         self.code.read(name, len)
     }
 

@@ -18,6 +18,8 @@ struct Placer<'a> {
     choices: Choices,
     /// The halo of each copy: the union of what its readers need.
     halos: HashMap<Copy, Halo>,
+    /// Copies that lie in another copy, and their first element there.
+    parts: HashMap<Copy, (Copy, usize)>,
     /// Copies that exist already.
     slots: HashMap<Copy, SlotId>,
     plan: Plan,
@@ -27,8 +29,10 @@ struct Placer<'a> {
 pub(super) fn place(graph: &Graph, target: &Target, choices: Choices) -> Result<Plan, LowerError> {
     let name = graph.name().to_owned();
     let plan = Plan { name, target: target.clone(), slots: Vec::new(), steps: Vec::new(), arena_len: 0 };
-    let mut placer = Placer { graph, choices, halos: HashMap::new(), slots: HashMap::new(), plan };
+    let (halos, parts, slots) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let mut placer = Placer { graph, choices, halos, parts, slots, plan };
     placer.collect_halos();
+    placer.collect_parts()?;
     placer.inputs()?;
     for id in graph.order() {
         if matches!(graph.node(id).kind, NodeKind::Op(_)) {
@@ -60,8 +64,13 @@ impl<'a> Placer<'a> {
     fn rigid(&self, value: Value) -> bool {
         match self.choices.nodes.get(&value.node) {
             None => true,
-            Some(plan) => plan.choice.alias,
+            Some(plan) => plan.choice.alias && !self.joins(value.node),
         }
+    }
+
+    /// Whether the result of a node is its operands, one after the other.
+    fn joins(&self, node: NodeId) -> bool {
+        self.choices.nodes.get(&node).is_some_and(|plan| plan.choice.alias && plan.choice.operands.len() > 1)
     }
 
     /// Halos first, since a tensor is written before its last reader is met.
@@ -78,6 +87,101 @@ impl<'a> Placer<'a> {
                 }
             }
         }
+    }
+
+    /// Which tensors are produced where a join has them: those that are produced in its layout, in memory that is ours to
+    /// shape, and for no other join before. A part and its whole have the same halo.
+    fn collect_parts(&mut self) -> Result<(), LowerError> {
+        let mut joins = Vec::new();
+        let order = self.graph.order();
+        let joining: Vec<NodeId> = order.into_iter().filter(|&id| self.joins(id)).collect();
+        for id in joining {
+            let layout = self.choices.nodes[&id].choice.results[0];
+            let whole = (Value { node: id, output: 0 }, layout, false);
+            for value in self.graph.operands(id) {
+                let part = (value, layout, false);
+                let produced = self.choices.layouts.get(&value) == Some(&layout) && !self.rigid(value);
+                if produced && self.output_place(value, layout, part).is_none() {
+                    self.parts.entry(part).or_insert((whole, 0));
+                }
+            }
+            joins.push(whole);
+        }
+        // Joins of joins: until nothing grows.
+        loop {
+            let mut grown = false;
+            for (&part, &(whole, _)) in &self.parts {
+                let [a, b] = [part, whole].map(|copy| self.halos.get(&copy).copied().unwrap_or_default());
+                let halo = a.union(b);
+                grown |= halo != a || halo != b;
+                self.halos.extend([(part, halo), (whole, halo)]);
+            }
+            if !grown {
+                break;
+            }
+        }
+        for whole in joins {
+            for (part, offset) in self.joined(whole)? {
+                // The same tensor joined twice is in place once.
+                if let Some(place) = self.parts.get_mut(&part).filter(|place| place.0 == whole && place.1 == 0) {
+                    place.1 = offset;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The copies that a join asks for, and the first element of each in its result.
+    fn joined(&self, whole: Copy) -> Result<Vec<(Copy, usize)>, LowerError> {
+        let (result, layout, _) = whole;
+        let halo = self.halos.get(&whole).copied().unwrap_or_default();
+        let mut offset = 0;
+        let part = |value| {
+            let storage = Storage::new(self.graph.type_of(value), layout, halo, &self.plan.target)?;
+            let first = offset;
+            offset += storage.len();
+            Ok(((value, layout, false), first))
+        };
+        self.graph.operands(result.node).into_iter().map(part).collect()
+    }
+
+    /// The slot of a copy that other copies lie in, made before the first of them is.
+    fn whole(&mut self, copy: Copy) -> Result<SlotId, LowerError> {
+        match self.slots.get(&copy) {
+            Some(&slot) => Ok(slot),
+            None => {
+                let place = self.produced_place(copy)?;
+                self.slot(copy, place)
+            }
+        }
+    }
+
+    /// Where the copy that a node produces lies.
+    fn produced_place(&mut self, copy: Copy) -> Result<SlotPlace, LowerError> {
+        if let Some(&(whole, offset)) = self.parts.get(&copy) {
+            return Ok(SlotPlace::Part(self.whole(whole)?, offset));
+        }
+        Ok(self.output_place(copy.0, copy.1, copy).unwrap_or(SlotPlace::Arena(0)))
+    }
+
+    /// Copies what does not lie in the result of a join already.
+    fn join(&mut self, whole: Copy) -> Result<(), LowerError> {
+        let result = self.whole(whole)?;
+        let halo = self.plan.slots[result.0].storage.halo;
+        for (part, offset) in self.joined(whole)? {
+            if self.parts.get(&part) == Some(&(whole, offset)) {
+                continue;
+            }
+            let (value, layout, _) = part;
+            let from = self.read(value, layout, Halo::NONE, false)?;
+            let ty = self.graph.type_of(value).clone();
+            let storage = Storage::new(&ty, layout, halo, &self.plan.target)?;
+            let to = SlotId(self.plan.slots.len());
+            let (name, place) = (self.name(value), SlotPlace::Part(result, offset));
+            self.plan.slots.push(Slot { name, ty, storage, place, live: (usize::MAX, 0) });
+            self.convert(from, to);
+        }
+        Ok(())
     }
 
     fn inputs(&mut self) -> Result<(), LowerError> {
@@ -141,6 +245,9 @@ impl<'a> Placer<'a> {
     fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
         let node: &'a Node = self.graph.node(id);
         let plan: NodePlan = self.choices.nodes[&id].clone();
+        if self.joins(id) {
+            return self.join((Value { node: id, output: 0 }, plan.choice.results[0], false));
+        }
         let values = self.graph.operands(id);
         let mut reads = Vec::with_capacity(values.len());
         for (&value, need) in values.iter().zip(&plan.choice.operands) {
@@ -158,7 +265,7 @@ impl<'a> Placer<'a> {
         for (output, &layout) in (0..).zip(&plan.choice.results) {
             let value = Value { node: id, output };
             let copy = (value, layout, false);
-            let place = self.output_place(value, layout, copy).unwrap_or(SlotPlace::Arena(0));
+            let place = self.produced_place(copy)?;
             let slot = self.slot(copy, place)?;
             self.halo(slot);
             writes.push(slot);
@@ -205,7 +312,7 @@ impl<'a> Placer<'a> {
             let step = &self.plan.steps[index];
             let touched: Vec<SlotId> = step.reads.iter().flatten().chain(&step.writes).copied().collect();
             for slot in touched {
-                let root = self.plan.root(slot);
+                let (root, _) = self.plan.root(slot);
                 let live = &mut self.plan.slots[root.0].live;
                 *live = (live.0.min(index), live.1.max(index));
             }

@@ -53,6 +53,8 @@ pub enum SlotPlace {
     Weight(NodeId),
     /// The same elements as another slot.
     Alias(SlotId),
+    /// Elements of another slot, from this one on.
+    Part(SlotId, usize),
 }
 
 /// One step.
@@ -119,13 +121,20 @@ pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, LowerError> {
 }
 
 impl Plan {
-    /// The slot at the end of a chain of aliases.
+    /// The slot at the end of a chain of aliases and parts, and the first of its elements that `slot` has.
     #[must_use]
-    pub fn root(&self, mut slot: SlotId) -> SlotId {
-        while let SlotPlace::Alias(of) = self.slots[slot.0].place {
-            slot = of;
+    pub fn root(&self, mut slot: SlotId) -> (SlotId, usize) {
+        let mut first = 0;
+        loop {
+            let (of, offset) = match self.slots[slot.0].place {
+                SlotPlace::Alias(of) => (of, 0),
+                SlotPlace::Part(of, offset) => (of, offset),
+                SlotPlace::Arena(_) | SlotPlace::Input(_) | SlotPlace::Output(_) | SlotPlace::Weight(_) => {
+                    return (slot, first);
+                }
+            };
+            (slot, first) = (of, first + offset);
         }
-        slot
     }
 }
 
@@ -160,12 +169,13 @@ impl fmt::Display for Plan {
 impl Plan {
     fn describe(&self, id: SlotId) -> String {
         let slot = &self.slots[id.0];
-        let place = match self.slots[self.root(id).0].place {
-            SlotPlace::Arena(offset) => format!("arena {}", offset * 4),
+        let (root, first) = self.root(id);
+        let place = match self.slots[root.0].place {
+            SlotPlace::Arena(offset) => format!("arena {}", (offset + first) * 4),
             SlotPlace::Input(index) => format!("input {index}"),
             SlotPlace::Output(index) => format!("output {index}"),
             SlotPlace::Weight(_) => "weights".to_owned(),
-            SlotPlace::Alias(_) => unreachable!("a root is no alias"),
+            SlotPlace::Alias(_) | SlotPlace::Part(..) => unreachable!("a root lies in memory of its own"),
         };
         format!("{} {} {} @ {place}", slot.name, slot.ty, slot.storage)
     }

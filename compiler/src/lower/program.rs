@@ -5,7 +5,7 @@ use convoke_runtime::network::ValueInfo;
 use super::buffers::Buffers;
 use super::{Emitter, LowerError, Plan, SlotId, SlotPlace, StepKind, StepPlan, convert, place};
 use crate::graph::NodeKind;
-use crate::lir::{self, BufferId, Function, Place, Program, Step};
+use crate::lir::{self, Arg, BufferId, Function, Place, Program, Step};
 use crate::{Graph, TensorType};
 
 /// Writes the program of a plan. `parameters` are those that the program asks for, in order: at least those that the
@@ -52,7 +52,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn step(&mut self, step: &StepPlan) -> Result<(Function, Step), LowerError> {
         let (graph, plan) = (self.graph, self.plan);
-        let mut view = |slot: SlotId| (self.buffer(slot), plan.slots[slot.0].storage);
+        let mut view = |slot: SlotId| (self.place(slot), plan.slots[slot.0].storage);
         let reads: Vec<_> = step.reads.iter().map(|read| read.map(&mut view)).collect();
         let writes: Vec<_> = step.writes.iter().map(|&slot| view(slot)).collect();
         let target = &plan.slots[step.writes[0].0].name;
@@ -89,9 +89,14 @@ impl Writer<'_> {
         e.finish(step.schedule.threads)
     }
 
-    /// The buffer of a slot, that of the slot it shares memory with if it is an alias.
-    fn buffer(&mut self, slot: SlotId) -> BufferId {
-        let root = self.plan.root(slot);
+    /// Where a slot begins: in its own buffer, or in that of the slot it shares memory with.
+    fn place(&mut self, slot: SlotId) -> Arg {
+        let (root, offset) = self.plan.root(slot);
+        Arg { buffer: self.buffer(root), offset }
+    }
+
+    /// The buffer of a slot that shares no other's memory.
+    fn buffer(&mut self, root: SlotId) -> BufferId {
         if let Some(buffer) = self.slots[root.0] {
             return buffer;
         }
@@ -108,7 +113,7 @@ impl Writer<'_> {
                 let postfix = self.buffers.postfix(expression);
                 self.buffers.weights(&slot.name, len, postfix)
             }
-            SlotPlace::Alias(_) => unreachable!("a root is no alias"),
+            SlotPlace::Alias(_) | SlotPlace::Part(..) => unreachable!("a root lies in memory of its own"),
         };
         self.slots[root.0] = Some(buffer);
         buffer

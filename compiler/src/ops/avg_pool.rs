@@ -98,7 +98,7 @@ impl Operator for AvgPool {
         e.whole("AveragePool", &[&self.window().onnx()[..], &own].concat())
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[ROWS, PLANES];
 
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
@@ -123,16 +123,28 @@ fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     Ok(vec![image::result(node, y)?])
 }
 
+impl AvgPool {
+    fn pooling(&self) -> Pooling {
+        let kind = if self.count_include_pad { PoolKind::AverageIncludePad } else { PoolKind::Average };
+        let Self { kernel, stride, padding, .. } = *self;
+        Pooling { kind, kernel, stride, dilation: [1, 1], padding }
+    }
+}
+
+/// Rows of planar tensors.
+const ROWS: Algorithm<AvgPool> = Algorithm {
+    name: "rows",
+    choose: |op, site| pooling::choose_rows(&op.pooling(), site),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |op, _, _, e| op.pooling().emit_rows(e),
+};
+
 /// Each plane of a block of channels at once.
 const PLANES: Algorithm<AvgPool> = Algorithm {
     name: "planes",
     choose: |_, _| Ok(pooling::choice()),
     schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
-    emit: |op, _, _, e| {
-        let kind = if op.count_include_pad { PoolKind::AverageIncludePad } else { PoolKind::Average };
-        let AvgPool { kernel, stride, padding, .. } = *op;
-        Pooling { kind, kernel, stride, dilation: [1, 1], padding }.emit(e)
-    },
+    emit: |op, _, _, e| op.pooling().emit(e),
 };
 
 #[cfg(test)]

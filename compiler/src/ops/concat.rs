@@ -11,7 +11,7 @@ use super::export::{Exported, Exporter};
 use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
-use crate::lower::{Algorithm, Choice, Layout, Need};
+use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
 use crate::onnx::{Item, Node, Rule, Unsupported};
 
 /// All operands, one after the other along `axis`.
@@ -72,7 +72,7 @@ impl Operator for Concat {
         e.whole("Concat", &[("axis", self.axis.into())])
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[IN_PLACE, BLOCKS, ROWS];
 
     fn cases() -> Vec<Case> {
         const TABLE: [(i64, &[&[usize]]); 13] = [
@@ -110,6 +110,29 @@ fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     }
     Ok(vec![node.apply(Concat { axis }, &operands)?])
 }
+
+/// Operands that lie one after the other: each is written where the result has it, if nothing else asks for another
+/// place, and copied there otherwise.
+const IN_PLACE: Algorithm<Concat> = Algorithm {
+    name: "in_place",
+    choose: |op, site| {
+        let [first, _, ..] = site.operands[..] else { return Err("it has a single operand".to_owned()) };
+        let axis = check::axis(op.axis, first.rank()).expect("the graph is verified");
+        // Of tensors with rows and columns, only images and channels lie one after the other with their halos.
+        let last = if matches!(first.rank(), 2 | 4) { 1 } else { axis };
+        if axis > last || first.shape[..axis].iter().any(|&extent| extent > 1) {
+            return Err("operands alternate in memory".to_owned());
+        }
+        let (block, (_, before)) = (site.target.block(), site.operands.split_last().expect("it has operands"));
+        let whole = || axis == 0 || before.iter().all(|ty| ty.shape[1] % block == 0);
+        let blocked = site.layouts.contains(&Some(Layout::Blocked)) && matches!(first.rank(), 2 | 4) && whole();
+        let layout = if blocked { Layout::Blocked } else { Layout::Plain };
+        let operands = vec![Need::tensor(layout); site.operands.len()];
+        Ok(Choice { operands, results: vec![layout], alias: true })
+    },
+    schedule: |_, _| Schedule::serial(),
+    emit: |_, _, _, _| unreachable!("what is in place has no step"),
+};
 
 /// Channels in whole blocks: planes are copied as they lie.
 const BLOCKS: Algorithm<Concat> = Algorithm {

@@ -102,7 +102,7 @@ impl Operator for MaxPool {
         Ok(vec![e.node("MaxPool", vec![padded], &[&window.onnx()[..], &own].concat())])
     }
 
-    const ALGORITHMS: &'static [Algorithm<Self>] = &[PLANES];
+    const ALGORITHMS: &'static [Algorithm<Self>] = &[ROWS, PLANES];
 
     fn cases() -> Vec<Case> {
         let mut windows = pool::windows();
@@ -126,16 +126,27 @@ fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     Ok(vec![image::result(node, y)?])
 }
 
+impl MaxPool {
+    fn pooling(&self) -> Pooling {
+        let Self { kernel, stride, padding, dilation, .. } = *self;
+        Pooling { kind: PoolKind::Max, kernel, stride, dilation, padding }
+    }
+}
+
+/// Rows of planar tensors.
+const ROWS: Algorithm<MaxPool> = Algorithm {
+    name: "rows",
+    choose: |op, site| pooling::choose_rows(&op.pooling(), site),
+    schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
+    emit: |op, _, _, e| op.pooling().emit_rows(e),
+};
+
 /// Each plane of a block of channels at once.
 const PLANES: Algorithm<MaxPool> = Algorithm {
     name: "planes",
     choose: |_, _| Ok(pooling::choice()),
     schedule: |_, work| Schedule::of_elements(work.storage(0).len()),
-    emit: |op, _, _, e| {
-        let kind = PoolKind::Max;
-        let MaxPool { kernel, stride, padding, .. } = *op;
-        Pooling { kind, kernel, stride, dilation: op.dilation, padding }.emit(e)
-    },
+    emit: |op, _, _, e| op.pooling().emit(e),
 };
 
 #[cfg(test)]

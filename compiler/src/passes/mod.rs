@@ -13,6 +13,7 @@ pub mod eliminate_identity;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_epilogue;
+pub mod nest_concat;
 
 pub use error::{Change, PassError};
 
@@ -55,7 +56,13 @@ const SIMPLIFY: Step = Step::Fixpoint {
 };
 
 /// Everything that happens between a network as it is written and its lowering, from top to bottom.
-pub const PIPELINE: &[Step] = &[SIMPLIFY, Step::Once(fold_batch_norm::PASS), Step::Once(fuse_epilogue::PASS), SIMPLIFY];
+pub const PIPELINE: &[Step] = &[
+    SIMPLIFY,
+    Step::Once(fold_batch_norm::PASS),
+    Step::Once(fuse_epilogue::PASS),
+    SIMPLIFY,
+    Step::Once(nest_concat::PASS),
+];
 
 /// Runs [`PIPELINE`] on `graph`; with `verify`, the verifier after every pass that changed it.
 ///

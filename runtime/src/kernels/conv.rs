@@ -72,7 +72,8 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
                             for x in 0..p.kw {
                                 let spot =
                                     at(o, p.outer_stride) + at(y, p.kh_stride) + at(x, p.kw_stride) + at(m, p.px);
-                                for i in 0..p.inner as usize {
+                                let inner = if o + 1 == p.outer { p.tail } else { p.inner };
+                                for i in 0..inner as usize {
                                     sum = (*src.add(spot + i)).mul_add(*weight, sum);
                                     weight = weight.wrapping_add(at(p.nr, p.block));
                                 }
@@ -115,16 +116,17 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
         }
     }
 
-    // A row of the window is `runs` runs of `steps` steps. Where its elements are evenly spaced, it is a single run.
-    let (kw, kw_stride, inner) = (p.kw as usize, p.kw_stride as usize, p.inner as usize);
-    let (runs, run_stride, steps, step_stride) = if inner == 1 {
-        (1, 0, kw, kw_stride)
-    } else if inner == kw_stride {
-        (1, 0, kw * inner, 1)
-    } else {
-        (kw, kw_stride, inner, 1)
-    };
+    let (kw, kw_stride) = (p.kw as usize, p.kw_stride as usize);
     for o in 0..p.outer as usize {
+        // A row of the window is `runs` runs of `steps` steps. Where its elements are evenly spaced, it is a single run.
+        let inner = if o + 1 == p.outer as usize { p.tail } else { p.inner } as usize;
+        let (runs, run_stride, steps, step_stride) = if inner == 1 {
+            (1, 0, kw, kw_stride)
+        } else if inner == kw_stride {
+            (1, 0, kw * inner, 1)
+        } else {
+            (kw, kw_stride, inner, 1)
+        };
         for y in 0..p.kh as usize {
             let row = src.wrapping_add(o * p.outer_stride as usize + y * p.kh_stride as usize);
             for run in 0..runs {

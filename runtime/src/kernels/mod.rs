@@ -20,6 +20,8 @@ mod epilogue;
 pub mod fill;
 pub mod map;
 mod params;
+pub mod planar;
+pub mod planar_pool;
 pub mod pool;
 mod rows;
 mod table;
@@ -30,7 +32,7 @@ pub use table::{conv_tiles, depthwise_tiles, find, select, ukernels};
 
 pub use params::{
     Access, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Dim, Family, Field, Fill, Map, Params,
-    Pool, PoolKind, Role, Unblock,
+    Planar, PlanarPool, Pool, PoolKind, Role, Unblock,
 };
 
 use crate::Isa;

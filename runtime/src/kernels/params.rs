@@ -283,7 +283,8 @@ families! {
     /// `dst[n·dst_block + p·block + l] = act(Σ src[o·outer_stride + y·kh_stride + x·kw_stride + p·px + i] · w + bias [+ residual])`
     ///
     /// The sum starts from `bias[n·block + l]` and is one chain of FMAs in the order (o, y, x, i); then the residual
-    /// is added; then the activation applies. Weights lie as `[outer][kh][kw][inner][nr][block]`.
+    /// is added; then the activation applies. Weights lie as `[outer][kh][kw][inner][nr][block]`, with `tail` instead of
+    /// `inner` in the last block of input channels.
     /// Pointers: dst, src, weights, bias, and residual where `residual` is 1.
     /// A blocked source has `inner` = its block and `px` = block · stride; a planar (NCHW) source has `inner` = 1,
     /// `outer` = its channels and `px` = stride. A linear layer is one pixel with `px` = `kh` = `kw` = 1.
@@ -310,6 +311,8 @@ families! {
         kw_stride: u32,
         /// Consecutive input channels of one block.
         inner: u32,
+        /// Input channels of the last block; at most `inner`.
+        tail: u32,
         /// Destination elements between blocks of output channels.
         dst_block: u32,
         /// 1 where a residual is added, else 0.
@@ -342,6 +345,35 @@ families! {
         kw_stride: u32,
         /// 1 where a residual is added, else 0.
         residual: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
+
+    /// Direct convolution of `len` neighbouring pixels of one row of a planar (NCHW) tensor × `nr` output channels, at
+    /// stride 1, lanes over pixels: for channels too few to fill a vector.
+    ///
+    /// `dst[n·dst_plane + p] = act(Σ src[o·outer_stride + y·kh_stride + x·kw_stride + p] · weights[((o·kh + y)·kw + x)·nr + n] + bias[n])`
+    ///
+    /// The order is that of [`Conv`]. Pointers: dst, src, weights, bias.
+    Planar = "planar" {
+        /// Output channels.
+        nr: u32,
+        /// Output pixels.
+        len: u32,
+        /// Input channels.
+        outer: u32,
+        /// Source elements between input channels.
+        outer_stride: u32,
+        /// Height of the window.
+        kh: u32,
+        /// Source elements between rows of the window.
+        kh_stride: u32,
+        /// Width of the window.
+        kw: u32,
+        /// Source elements between columns of the window.
+        kw_stride: u32,
+        /// Destination elements between output channels.
+        dst_plane: u32,
         /// What applies last.
         activation: ActivationCode,
     }
@@ -385,6 +417,33 @@ families! {
         dilation_w: u32,
         /// Elements between rows of the source.
         src_pitch: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+    }
+
+    /// Pooling of rows of one plane of a planar (NCHW) tensor, lanes over results; every window lies inside the source.
+    ///
+    /// `dst[y·dst_pitch + x] = ⨁ src[y·row_stride + i·kh_stride + x·stride + j·kw_stride]`, `⨁` being that of [`PoolKind`].
+    /// Pointers: dst, src.
+    PlanarPool = "planar_pool" {
+        /// What is computed.
+        kind: PoolKind,
+        /// Rows of results.
+        rows: u32,
+        /// Results of a row.
+        len: u32,
+        /// Height of the window.
+        kh: u32,
+        /// Width of the window.
+        kw: u32,
+        /// Source elements between rows of windows.
+        row_stride: u32,
+        /// Source elements between neighbouring windows.
+        stride: u32,
+        /// Source elements between rows of a window.
+        kh_stride: u32,
+        /// Source elements between columns of a window.
+        kw_stride: u32,
         /// Elements between rows of the result.
         dst_pitch: u32,
     }
@@ -514,7 +573,13 @@ impl Params {
             Self::Conv(_) | Self::Depthwise(_) => operand == 4,
             Self::Map(_) | Self::Affine(_) => operand == 1,
             Self::Binary(params) => operand == 1 || operand == 2 && matches!(params.broadcast, Broadcast::Full),
-            Self::Pool(_) | Self::Fill(_) | Self::Copy(_) | Self::Block(_) | Self::Unblock(_) => false,
+            Self::Planar(_)
+            | Self::Pool(_)
+            | Self::PlanarPool(_)
+            | Self::Fill(_)
+            | Self::Copy(_)
+            | Self::Block(_)
+            | Self::Unblock(_) => false,
         }
     }
 }
@@ -524,12 +589,17 @@ use Role::{Read, Write};
 impl Conv {
     fn accesses(&self) -> Vec<Access> {
         let tile = product(&[self.mr, self.block]);
-        let weights = [self.outer, self.kh, self.kw, self.inner, self.nr, self.block];
+        let channels = match self.outer.checked_sub(1) {
+            Some(full) => product(&[full, self.inner]).saturating_add(self.tail),
+            None => 0,
+        };
+        let weights = [channels, self.kh, self.kw, self.nr, self.block];
+        let inner = if self.outer > 1 { self.inner } else { self.tail };
         let window =
             [(self.outer, self.outer_stride), (self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
         let mut accesses = vec![
             Access::new("dst", Write, &[(self.nr, self.dst_block)], tile),
-            Access::new("src", Read, &window, self.inner),
+            Access::new("src", Read, &window, inner),
             Access::new("weights", Read, &[], product(&weights)),
             Access::new("bias", Read, &[], product(&[self.nr, self.block])),
         ];
@@ -554,6 +624,29 @@ impl Depthwise {
             accesses.push(Access::new("residual", Read, &[], tile));
         }
         accesses
+    }
+}
+
+impl Planar {
+    fn accesses(&self) -> Vec<Access> {
+        let window = [(self.outer, self.outer_stride), (self.kh, self.kh_stride), (self.kw, self.kw_stride)];
+        vec![
+            Access::new("dst", Write, &[(self.nr, self.dst_plane)], self.len),
+            Access::new("src", Read, &window, self.len),
+            Access::new("weights", Read, &[], product(&[self.outer, self.kh, self.kw, self.nr])),
+            Access::new("bias", Read, &[], self.nr),
+        ]
+    }
+}
+
+impl PlanarPool {
+    fn accesses(&self) -> Vec<Access> {
+        let rows = [(self.rows, self.row_stride), (self.kh, self.kh_stride)];
+        let columns = [(self.kw, self.kw_stride), (self.len, self.stride)];
+        vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
+            Access::new("src", Read, &[rows, columns].concat(), 1),
+        ]
     }
 }
 

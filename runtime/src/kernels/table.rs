@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{Broadcast, Family, Params, Tile, Ukernel};
-use super::{affine, binary, block, conv, copy, depthwise, fill, map, pool, unblock};
+use super::{affine, binary, block, conv, copy, depthwise, fill, map, planar, planar_pool, pool, unblock};
 use crate::Isa;
 
 /// All rows that exist for this architecture, whatever this processor has: the scalar row of each family first.
@@ -13,7 +13,9 @@ pub fn ukernels() -> &'static [Ukernel] {
         let scalar = [
             conv::SCALAR,
             depthwise::SCALAR,
+            planar::SCALAR,
             pool::SCALAR,
+            planar_pool::SCALAR,
             map::SCALAR,
             binary::SCALAR,
             affine::SCALAR,
@@ -36,8 +38,17 @@ pub fn ukernels() -> &'static [Ukernel] {
             #[cfg(any(test, target_arch = "aarch64"))]
             depthwise::neon::ROWS,
         ];
-        let vector =
-            [pool::VECTOR, map::VECTOR, binary::VECTOR, affine::VECTOR, fill::VECTOR, block::VECTOR, unblock::VECTOR];
+        let vector = [
+            planar::VECTOR,
+            pool::VECTOR,
+            planar_pool::VECTOR,
+            map::VECTOR,
+            binary::VECTOR,
+            affine::VECTOR,
+            fill::VECTOR,
+            block::VECTOR,
+            unblock::VECTOR,
+        ];
         let tiled = tiled.iter().copied().flatten().copied().flatten().copied().flatten();
         scalar.into_iter().chain(tiled.copied()).chain(vector.into_iter().flatten().copied()).collect()
     });
@@ -132,6 +143,7 @@ impl Ukernel {
             return refuse("residual", &"0 or 1", residual);
         }
         match params {
+            Params::Conv(p) if p.tail > p.inner => refuse("a tail of at most", &p.inner, p.tail),
             Params::Pool(p) if p.dilation_h == 0 || p.dilation_w == 0 => refuse("dilation", &"of at least 1", 0),
             Params::Binary(p) if p.broadcast == Broadcast::Lanes => self.takes_len(p.len, p.block),
             Params::Affine(p) => self.takes_len(p.len, p.block),
@@ -161,7 +173,7 @@ impl Params {
             Self::Affine(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Block(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Unblock(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
-            Self::Map(_) | Self::Fill(_) | Self::Copy(_) => Tile { mr: 0, nr: 0, block: 0, px: 0 },
+            Self::Planar(_) | Self::PlanarPool(_) | Self::Map(_) | Self::Fill(_) | Self::Copy(_) => Tile { mr: 0, nr: 0, block: 0, px: 0 },
         }
     }
 }

@@ -56,8 +56,9 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
             let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
             let tile = (any(mr), any(nr), block, any(px));
             let window = (0u32..=3, 0u32..=100, 1u32..=3, 0u32..=100, 1u32..=4, inner, 0u32..=2);
-            (tile, window, 0u32..=9, 0u32..=1, 0u32..=9, activation())
-                .prop_map(|((mr, nr, block, px), window, gap, residual, residual_gap, activation)| {
+            let tail = prop_oneof![Just(u32::MAX), 1u32..=19];
+            (tile, (window, tail), 0u32..=9, 0u32..=1, 0u32..=9, activation())
+                .prop_map(|((mr, nr, block, px), (window, tail), gap, residual, residual_gap, activation)| {
                     let (outer, outer_stride, kh, kh_stride, kw, inner, dilation) = window;
                     let (dst_block, residual_block) = (mr * block + gap, mr * block + residual_gap);
                     let kw_stride = inner * dilation;
@@ -73,6 +74,7 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
                         kw,
                         kw_stride,
                         inner,
+                        tail: tail.min(inner),
                         dst_block,
                         residual,
                         residual_block,
@@ -89,7 +91,48 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
                 })
                 .boxed()
         }
+        Family::Planar => {
+            let window = (0u32..=3, 0u32..=100, 1u32..=3, 0u32..=100, 1u32..=4, 0u32..=3);
+            ((1u32..=15, length()), window, 0u32..=9, activation())
+                .prop_map(|((nr, len), (outer, outer_stride, kh, kh_stride, kw, kw_stride), gap, activation)| {
+                    let dst_plane = len + gap;
+                    Params::Planar(Planar {
+                        nr,
+                        len,
+                        outer,
+                        outer_stride,
+                        kh,
+                        kh_stride,
+                        kw,
+                        kw_stride,
+                        dst_plane,
+                        activation,
+                    })
+                })
+                .boxed()
+        }
         Family::Pool => pool(block).boxed(),
+        Family::PlanarPool => {
+            let kind = prop::sample::select(vec![PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad]);
+            let window = (1u32..=3, 1u32..=4, 0u32..=100, 1u32..=3, 0u32..=50, 0u32..=2);
+            (kind, 0u32..=3, length(), window, 0u32..=9)
+                .prop_map(|(kind, rows, len, (kh, kw, row_stride, stride, kh_stride, kw_stride), gap)| {
+                    let dst_pitch = len + gap;
+                    Params::PlanarPool(PlanarPool {
+                        kind,
+                        rows,
+                        len,
+                        kh,
+                        kw,
+                        row_stride,
+                        stride,
+                        kh_stride,
+                        kw_stride,
+                        dst_pitch,
+                    })
+                })
+                .boxed()
+        }
         Family::Map => (0u32..=3, length(), 0u32..=9, 0u32..=9, activation())
             .prop_map(|(rows, len, dst_gap, src_gap, activation)| {
                 Params::Map(Map { rows, len, dst_pitch: len + dst_gap, src_pitch: len + src_gap, activation })

@@ -136,6 +136,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn evens(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            // Pairs of a, b, a, b.
+            let pairs = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(pairs))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(self, from: *const f32, from_pitch: usize, to: *mut f32, to_pitch: usize) {
         // SAFETY: the token proves AVX; rows 0..8 of both squares are the caller's promise.
         unsafe {

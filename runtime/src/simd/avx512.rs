@@ -132,6 +132,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn evens(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            _mm512_permutex2var_ps(a, even, b)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(self, from: *const f32, from_pitch: usize, to: *mut f32, to_pitch: usize) {
         // SAFETY: the token proves AVX-512; rows 0..16 of both squares are the caller's promise.
         unsafe {

@@ -75,3 +75,8 @@ pub(super) unsafe fn vzip1q_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t {
 pub(super) unsafe fn vzip2q_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     float32x4_t([a.0[2], b.0[2], a.0[3], b.0[3]])
 }
+
+#[inline(always)]
+pub(super) unsafe fn vuzp1q_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    float32x4_t([a.0[0], a.0[2], b.0[0], b.0[2]])
+}

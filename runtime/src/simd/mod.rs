@@ -126,6 +126,9 @@ pub(crate) trait Simd: Copy {
     /// `if a < b { then } else { otherwise }`.
     fn select_lt(self, a: Self::V, b: Self::V, then: Self::V, otherwise: Self::V) -> Self::V;
 
+    /// Elements 0, 2, 4, … of `a` followed by `b`.
+    fn evens(self, a: Self::V, b: Self::V) -> Self::V;
+
     /// Transposes the square of `LANES` × `LANES` elements at `from`, whose rows lie `from_pitch` elements apart, to
     /// `to`, whose rows lie `to_pitch` apart.
     ///

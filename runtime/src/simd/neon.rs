@@ -129,6 +129,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn evens(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vuzp1q_f32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(self, from: *const f32, from_pitch: usize, to: *mut f32, to_pitch: usize) {
         // SAFETY: the token proves NEON; rows 0..4 of both squares are the caller's promise.
         unsafe {

@@ -91,6 +91,11 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn evens(self, a: f32, _: f32) -> f32 {
+        a
+    }
+
+    #[inline(always)]
     unsafe fn transpose(self, from: *const f32, _: usize, to: *mut f32, _: usize) {
         // SAFETY: the caller's promise, one element each.
         unsafe { to.write(from.read()) }

@@ -120,6 +120,9 @@ impl Check for Memory {
             let loaded = lanes(s, unsafe { s.load_partial(source.as_ptr(), len) });
             assert!((0..n).all(|i| loaded[i] == if i < len { source[i] } else { 0.0 }), "load_partial of {len} of {n}");
         }
+        let both: Vec<f32> = (0..2 * n).map(|i| i as f32).collect();
+        let evens = lanes(s, s.evens(vector(s, &both), vector(s, &both[n..])));
+        assert!((0..n).all(|i| evens[i] == 2.0 * i as f32), "evens of {n}: {evens:?}");
         let (from_pitch, to_pitch) = (n + 3, n + 5);
         let from: Vec<f32> = (0..n * from_pitch).map(|i| i as f32).collect();
         let mut to = vec![-1.0; n * to_pitch];

@@ -54,8 +54,8 @@ pub enum WeightOp {
         shape: Cow<'static, [usize]>,
     },
     /// Weights O I Kh Kw (or O I) to the layout of [`Conv`](crate::kernels::Conv):
-    /// `[groups of nr blocks][⌈I/inner⌉][kh][kw][inner][nr][block]`, zero where O or I runs out; where the number of
-    /// blocks is no multiple of `nr`, the last group is narrower.
+    /// `[groups of nr blocks][⌈I/inner⌉][kh][kw][inner][nr][block]`, zero where O runs out; where the number of blocks is
+    /// no multiple of `nr`, the last group is narrower, and where I is none of `inner`, the last `inner`.
     PackConv {
         /// Output channels of one block.
         block: u32,

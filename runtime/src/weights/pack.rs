@@ -9,30 +9,32 @@ use super::transpose::transpose_matrix;
 /// Of one group of blocks, the weights are a matrix O × (I·Kh·Kw), and the packed ones its transposed, with the rows
 /// of each block of input channels in another order: taps before channels.
 pub(super) fn pack_conv(packing: &ConvPacking, src: &[f32], dst: &mut [f32]) {
-    let ConvPacking { o, i, taps, block, nr, inner, outer, .. } = *packing;
-    // Where there is one tap or one channel in a block, the order is the source's, as if all were one block.
-    let (channels, place) = if taps == 1 || inner == 1 {
-        (outer * inner, None)
-    } else {
-        let place: Vec<usize> = (0..inner * taps).map(|column| column % taps * inner + column / taps).collect();
-        (inner, Some(place))
-    };
+    let ConvPacking { o, i, taps, block, nr, inner, .. } = *packing;
     if dst.is_empty() {
         return;
     }
-    for (group, dst) in dst.chunks_mut(nr * block * outer * inner * taps).enumerate() {
+    // Where there is one tap or one channel in a block, the order is the source's, as if all were one block.
+    let in_order = taps == 1 || inner == 1;
+    let channels = if in_order { i } else { inner.min(i) };
+    let places = |channels: usize| -> Vec<usize> {
+        (0..channels * taps).map(|column| column % taps * channels + column / taps).collect()
+    };
+    let [full, tail] = [channels, i % channels].map(places);
+    for (group, dst) in dst.chunks_mut(nr * block * i * taps).enumerate() {
         let first = group * nr * block;
-        let width = dst.len() / (outer * inner * taps);
+        let width = dst.len() / (i * taps);
         let rows = width.min(o - first);
-        for (chunk, dst) in dst.chunks_exact_mut(channels * taps * width).enumerate() {
-            let columns = channels.min(i - chunk * channels) * taps;
-            if rows < width || columns < channels * taps {
+        for (chunk, dst) in dst.chunks_mut(channels * taps * width).enumerate() {
+            let columns = dst.len() / width;
+            if rows < width {
                 dst.fill(0.0);
             }
             let src = &src[first * i * taps + chunk * channels * taps..];
-            match &place {
-                None => transpose_matrix(src, i * taps, (rows, columns), dst, |column| column * width),
-                Some(place) => transpose_matrix(src, i * taps, (rows, columns), dst, |column| place[column] * width),
+            let place = if columns < full.len() { &tail } else { &full };
+            if in_order {
+                transpose_matrix(src, i * taps, (rows, columns), dst, |column| column * width);
+            } else {
+                transpose_matrix(src, i * taps, (rows, columns), dst, |column| place[column] * width);
             }
         }
     }
@@ -49,19 +51,19 @@ pub(super) fn pack_vector(src: &[f32], dst: &mut [f32]) {
 mod tests {
     use super::*;
 
-    /// The definition, by index: `[groups of nr blocks][⌈I/inner⌉][taps][inner][nr][block]`.
+    /// The definition, by index: `[groups of nr blocks][⌈I/inner⌉][taps][inner][nr][block]`, the last `inner` being what
+    /// remains of I.
     fn naive(packing: &ConvPacking, src: &[f32]) -> Vec<f32> {
-        let ConvPacking { o, i, taps, block, blocks, nr, inner, outer, .. } = *packing;
+        let ConvPacking { o, i, taps, block, blocks, nr, inner, .. } = *packing;
         let mut dst = Vec::new();
         for first in (0..blocks).step_by(nr) {
-            for io in 0..outer {
+            for io in 0..i.div_ceil(inner) {
                 for tap in 0..taps {
-                    for ii in 0..inner {
+                    for ii in 0..inner.min(i - io * inner) {
                         for b in first..blocks.min(first + nr) {
                             for lane in 0..block {
                                 let (row, channel) = (b * block + lane, io * inner + ii);
-                                let inside = row < o && channel < i;
-                                dst.push(if inside { src[(row * i + channel) * taps + tap] } else { 0.0 });
+                                dst.push(if row < o { src[(row * i + channel) * taps + tap] } else { 0.0 });
                             }
                         }
                     }

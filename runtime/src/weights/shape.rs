@@ -136,10 +136,8 @@ pub(super) struct ConvPacking {
     pub(super) blocks: usize,
     /// Blocks of one group.
     pub(super) nr: usize,
-    /// Input channels of one block.
+    /// Input channels of one block; the last one holds what remains.
     pub(super) inner: usize,
-    /// Blocks of input channels.
-    pub(super) outer: usize,
     /// Elements of the result.
     pub(super) len: usize,
 }
@@ -155,10 +153,10 @@ impl ConvPacking {
             return Err("block, nr and inner are at least 1");
         }
         let (block, nr, inner) = (block as usize, nr as usize, inner as usize);
-        let (blocks, outer) = (o.div_ceil(block), i.div_ceil(inner));
+        let blocks = o.div_ceil(block);
         let taps = taps.ok_or(TOO_LARGE)?;
-        let len = count(&[blocks, block, outer, inner, taps], size_of::<f32>()).ok_or(TOO_LARGE)?;
-        Ok(Self { o, i, taps, block, blocks, nr, inner, outer, len })
+        let len = count(&[blocks, block, i, taps], size_of::<f32>()).ok_or(TOO_LARGE)?;
+        Ok(Self { o, i, taps, block, blocks, nr, inner, len })
     }
 }
 
@@ -221,7 +219,7 @@ mod tests {
             (literal(&[2, 2], 1), &[], Some(&[2, 2])),
             (literal(&[2, 2], 3), &[], None),
             (literal(&[1 << 62, 2], 1), &[], None),
-            (pack.clone(), &[&[40, 17, 3, 3]], Some(&[3 * 16 * 32 * 9])),
+            (pack.clone(), &[&[40, 17, 3, 3]], Some(&[3 * 16 * 17 * 9])),
             (pack.clone(), &[&[16, 16]], Some(&[256])),
             (pack.clone(), &[&[16, 16, 3]], None),
             (pack, &[&[1 << 40, 1 << 40, 1, 1]], None),

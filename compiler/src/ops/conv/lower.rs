@@ -14,6 +14,7 @@ use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Schedule, Sit
 /// In order of preference.
 pub(super) const ALGORITHMS: &[Algorithm<Conv>] = &[
     Algorithm { name: "depthwise", choose: choose_depthwise, schedule: schedule_depthwise, emit: emit_depthwise },
+    Algorithm { name: "rows", choose: choose_rows, schedule: schedule_rows, emit: emit_rows },
     Algorithm { name: "direct_planar", choose: choose_planar, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "direct", choose: choose_blocked, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "loops", choose: choose_loops, schedule: schedule_loops, emit: emit_loops },
@@ -53,6 +54,24 @@ fn choose_depthwise(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
     }
     packable(conv, site)?;
     Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
+}
+
+/// Lanes over pixels, where they fill vectors better than output channels do.
+fn choose_rows(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
+    if site.layouts[0] != Some(Layout::Plain) {
+        return Err("the source is blocked".to_owned());
+    }
+    if conv.groups != 1 || conv.stride[1] != 1 || conv.epilogue.residual {
+        return Err("groups, a stride along rows, or a residual".to_owned());
+    }
+    packable(conv, site)?;
+    let [_, outputs, _, width] = site.results[0].shape[..] else { unreachable!("results are N C H W") };
+    let block = site.target.block();
+    let (rows, channels) = (outputs * width.div_ceil(block), outputs.div_ceil(block) * width);
+    if 4 * rows > 3 * channels {
+        return Err(format!("{rows} vectors of pixels in a row, and {channels} of channels"));
+    }
+    Ok(choice(conv, site, Layout::Plain, Layout::Plain))
 }
 
 fn choose_planar(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
@@ -95,7 +114,8 @@ struct Geometry {
     result: Storage,
     kernel: [usize; 2],
     groups: usize,
-    /// Blocks of input channels of one group, and channels of such a block.
+    /// Input channels of one group, blocks of them, and channels of such a block.
+    channels: usize,
     outer: usize,
     inner: usize,
     /// Source elements between neighbouring output pixels.
@@ -115,6 +135,7 @@ impl Geometry {
             result,
             kernel: [kh, kw],
             groups: conv.groups,
+            channels: source.c / conv.groups,
             outer: source.c.div_ceil(source.block) / conv.groups,
             inner: source.block,
             px: conv.stride[1] * source.block,
@@ -122,9 +143,9 @@ impl Geometry {
         }
     }
 
-    /// Products per output element, channels of padding included.
+    /// Products per output element.
     fn taps(&self) -> usize {
-        self.outer * self.inner * self.kernel[0] * self.kernel[1]
+        self.channels * self.kernel[0] * self.kernel[1]
     }
 
     /// Rows and pixels of a row.
@@ -246,6 +267,7 @@ fn call_tile(
         kw: geometry.kernel[1] as u32,
         kw_stride: (conv.dilation[1] * source.block) as u32,
         inner: geometry.inner as u32,
+        tail: (geometry.channels - (geometry.outer - 1) * geometry.inner) as u32,
         dst_block: result.plane() as u32,
         residual: u32::from(views.residual.is_some()),
         residual_block: views.residual.map_or(0, |residual| residual.storage.plane()) as u32,
@@ -260,6 +282,39 @@ fn call_tile(
     ];
     args.extend(views.residual.map(|residual| residual.at(n, block, y, &x)));
     e.call(Params::Conv(params), args)
+}
+
+fn schedule_rows(_: &Conv, work: &Work<'_>) -> Schedule {
+    Schedule::of_macs(macs(work))
+}
+
+fn emit_rows(conv: &Conv, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
+    let geometry = Geometry::new(conv, work);
+    let (s, d) = (geometry.source, geometry.result);
+    let pack = WeightOp::PackConv { block: d.c as u32, nr: 1, inner: 1 };
+    let (source, result) = (e.operand(0), e.result(0));
+    let weights = e.weight(1, "weights", pack, d.c * geometry.taps());
+    let bias = bias(conv, e, WeightOp::PackVector { block: 1 }, d.c);
+    let [top, left, _, _] = conv.padding;
+    let params = kernels::Planar {
+        nr: d.c as u32,
+        len: d.w as u32,
+        outer: geometry.channels as u32,
+        outer_stride: s.plane() as u32,
+        kh: geometry.kernel[0] as u32,
+        kh_stride: (conv.dilation[0] * s.pitch()) as u32,
+        kw: geometry.kernel[1] as u32,
+        kw_stride: conv.dilation[1] as u32,
+        dst_plane: d.plane() as u32,
+        activation: conv.epilogue.activation.into(),
+    };
+    e.serial(d.n, |e, n| {
+        e.parallel(d.h, |e, y| {
+            let window = source.at(n, 0, y * conv.stride[0] - top, Affine::default() - left);
+            let args = vec![result.at(n, 0, y, 0), window, weights.element(0), bias.element(0)];
+            e.call(Params::Planar(params), args)
+        })
+    })
 }
 
 /// Pixels of a depthwise tile for a row: the widest kernel, or an even share where that wastes less.

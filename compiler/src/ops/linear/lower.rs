@@ -55,7 +55,7 @@ fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'
         Layout::Blocked => (source.storage.blocks(), block),
         Layout::Plain => (source.storage.c, 1),
     };
-    let (taps, channels) = (outer * inner, result.storage.blocks() * block);
+    let (taps, channels) = (source.storage.c, result.storage.blocks() * block);
     let pack = WeightOp::PackConv { block: block as u32, nr: tiles.nr(), inner: inner as u32 };
     let weights = e.weight(1, "weights", pack, channels * taps);
     let bias = match linear.bias {
@@ -78,6 +78,7 @@ fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'
                     kw: 1,
                     kw_stride: 0,
                     inner: inner as u32,
+                    tail: (taps - (outer - 1) * inner) as u32,
                     dst_block: block as u32,
                     residual: u32::from(residual.is_some()),
                     residual_block: block as u32,

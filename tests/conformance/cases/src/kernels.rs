@@ -3,8 +3,8 @@
 
 use convoke_compiler::lir::FunctionBuilder;
 use convoke_runtime::kernels::{
-    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Fill, Map, Params, Pool, PoolKind, Role,
-    Unblock,
+    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Fill, Map, Params, Planar, PlanarPool, Pool,
+    PoolKind, Role, Unblock,
 };
 use convoke_runtime::{Activation, Isa};
 
@@ -65,7 +65,32 @@ fn calls(isa: Isa) -> Vec<Params> {
     }
     for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
         calls.push(Params::Pool(pool(block, kind)));
+        let (row_stride, kh_stride) = (60, 30);
+        calls.push(Params::PlanarPool(PlanarPool {
+            kind,
+            rows: 3,
+            len: 14,
+            kh: 2,
+            kw: 2,
+            row_stride,
+            stride: 2,
+            kh_stride,
+            kw_stride: 1,
+            dst_pitch: 14,
+        }));
     }
+    calls.push(Params::Planar(Planar {
+        nr: 7,
+        len: 28,
+        outer: 2,
+        outer_stride: 300,
+        kh: 3,
+        kh_stride: 30,
+        kw: 3,
+        kw_stride: 1,
+        dst_plane: 28,
+        activation: Activation::Tanh.into(),
+    }));
     let (rows, len) = (3, 3 * block);
     for activation in [Activation::Tanh, Activation::Clip { low: -0.5, high: 1.5 }, Activation::Gelu] {
         let activation = activation.into();
@@ -115,6 +140,8 @@ fn conv(block: u32, mr: u32, nr: u32, blocked: bool) -> Conv {
         kw: 3,
         kw_stride: px,
         inner,
+        // Half of the last block.
+        tail: inner.div_ceil(2),
         dst_block: mr * block,
         residual: u32::from(blocked),
         residual_block: mr * block,
