@@ -190,7 +190,7 @@ impl Subject {
 
 /// Whether the step only brings an input, or takes an output, to or from the layout that the nodes work in.
 fn at_the_boundary(plan: &Plan, step: &StepPlan) -> bool {
-    let place = |slot| plan.slots[plan.root(slot).0].place;
+    let place = |slot| plan.slots[plan.root(slot).0.0].place;
     step.kind == StepKind::Convert
         && (step.reads.iter().flatten().any(|&slot| matches!(place(slot), SlotPlace::Input(_)))
             || step.writes.iter().any(|&slot| matches!(place(slot), SlotPlace::Output(_))))

@@ -43,6 +43,9 @@ impl fmt::Display for Expression<'_> {
                     WeightOp::View { start, strides, shape } => {
                         write!(f, "view({operands}, {start}, {strides:?}, {shape:?})")
                     }
+                    WeightOp::BlockDiagonal { outputs, groups } => {
+                        write!(f, "block_diagonal({operands}, {outputs}, {groups})")
+                    }
                     WeightOp::PackConv { block, nr, inner } => {
                         write!(f, "pack_conv({operands}, {block}, {nr}, {inner})")
                     }
@@ -143,6 +146,10 @@ fn operation(name: &str, start: &Cursor<'_>, cursor: &mut Cursor<'_>, depth: usi
                 cursor.list(Cursor::integer).map(Cow::Owned)
             };
             (WeightOp::View { start, strides: sizes()?, shape: sizes()? }, operands)
+        }
+        "block_diagonal" => {
+            let operands = one(cursor)?;
+            (WeightOp::BlockDiagonal { outputs: cursor.integer()?, groups: next(cursor)? }, operands)
         }
         "pack_conv" => {
             let operands = one(cursor)?;

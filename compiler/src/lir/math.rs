@@ -6,7 +6,8 @@
 use std::f32::consts::SQRT_2;
 
 use convoke_runtime::simd::math::{
-    ERF_MAX, ERF_P, ERF_Q, EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E, TANH_MAX, TANH_P, TANH_Q,
+    ERF_MAX, ERF_P, ERF_Q, EXP_MAX, EXP_MIN, EXP_POLY, LN_2_HIGH, LN_2_LOW, LOG2_E, LOGISTIC_MAX, LOGISTIC_POLY,
+    TANH_MAX, TANH_P, TANH_Q,
 };
 
 use super::{Binary, Compare, FunctionBuilder, Reg, Unary};
@@ -97,11 +98,16 @@ fn clamp(f: &mut FunctionBuilder, bound: f32, x: Reg) -> Reg {
     f.binary(Binary::Min, high, x)
 }
 
-/// `1 / (1 + e⁻ˣ)`.
+/// `1 / (1 + e⁻ˣ)`; see [`LOGISTIC_POLY`].
 pub fn sigmoid(f: &mut FunctionBuilder, x: Reg) -> Reg {
-    let one = f.constant(f.lanes(x), 1.0);
-    let x = f.unary(Unary::Neg, x);
-    let y = exp(f, x);
+    let x = clamp(f, LOGISTIC_MAX, x);
+    let [one, log2_e, high, low] = [1.0, -LOG2_E, LN_2_HIGH, LN_2_LOW].map(|constant| f.constant(f.lanes(x), constant));
+    let scaled = f.binary(Binary::Mul, x, log2_e);
+    let n = f.unary(Unary::Nearest, scaled);
+    let r = f.fma(n, high, x);
+    let r = f.fma(n, low, r);
+    let y = horner(f, &LOGISTIC_POLY, r);
+    let y = scale(f, y, n);
     let y = f.binary(Binary::Add, one, y);
     f.binary(Binary::Div, one, y)
 }

@@ -143,6 +143,9 @@ impl Program {
             WeightOp::View { start, strides, shape } => {
                 write!(f, "view({start})[{}][{}]", List(strides), List(shape))
             }
+            WeightOp::BlockDiagonal { outputs, groups } => {
+                write!(f, "block_diagonal{{outputs = {outputs}, groups = {groups}}}")
+            }
             WeightOp::PackConv { block, nr, inner } => {
                 write!(f, "pack_conv{{block = {block}, nr = {nr}, inner = {inner}}}")
             }

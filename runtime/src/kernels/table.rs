@@ -173,7 +173,9 @@ impl Params {
             Self::Affine(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Block(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Unblock(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
-            Self::Planar(_) | Self::PlanarPool(_) | Self::Map(_) | Self::Fill(_) | Self::Copy(_) => Tile { mr: 0, nr: 0, block: 0, px: 0 },
+            Self::Planar(_) | Self::PlanarPool(_) | Self::Map(_) | Self::Fill(_) | Self::Copy(_) => {
+                Tile { mr: 0, nr: 0, block: 0, px: 0 }
+            }
         }
     }
 }

@@ -207,6 +207,8 @@ fn check_errors(step: usize) {
         assert!(error <= bound, "{name}({x:e}) is off by {error} ULP");
     };
     check("exp", 1.0, |x| math::exp(Scalar, x), f64::exp);
+    let sigmoid = |x| math::activate(Scalar, Activation::Sigmoid, x);
+    check("sigmoid", 2.6, sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     check("tanh", 5.3, |x| math::tanh(Scalar, x), f64::tanh);
     check("erf", 5.9, |x| math::erf(Scalar, x), |x| erf(x));
 }

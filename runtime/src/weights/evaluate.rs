@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::elementwise::{Operand, binary};
-use super::pack::{pack_conv, pack_vector};
+use super::pack::{block_diagonal, pack_conv, pack_vector};
 use super::shape::ConvPacking;
 use super::transpose::transpose;
 use super::view::view;
@@ -144,6 +144,7 @@ fn apply(op: &WeightOp, operands: &[Value<'_>], shape: &[usize], dst: &mut [f32]
         }
         WeightOp::Transpose(order) => transpose(a.data, a.shape, order, dst),
         WeightOp::View { start, strides, .. } => view(&a.data[*start..], strides, shape, dst),
+        &WeightOp::BlockDiagonal { outputs, groups } => block_diagonal(a.shape, a.data, outputs, groups, dst),
         &WeightOp::PackConv { block, nr, inner } => pack(ConvPacking::new(a.shape, block, nr, inner), a.data, dst),
         // One channel in, one block a group: the taps of a block's channels lie side by side.
         &WeightOp::PackDepthwise { block } => pack(ConvPacking::new(a.shape, block, 1, 1), a.data, dst),

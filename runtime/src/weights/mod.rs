@@ -53,6 +53,14 @@ pub enum WeightOp {
         /// The result's shape.
         shape: Cow<'static, [usize]>,
     },
+    /// Weights O I Kh Kw of a convolution in groups of `outputs` output channels to those of one in groups of `groups` of
+    /// them, O (groups·I) Kh Kw: each output channel keeps the input channels of its group, the others are 0.
+    BlockDiagonal {
+        /// Output channels of a group.
+        outputs: u32,
+        /// Neighbouring groups that become one.
+        groups: u32,
+    },
     /// Weights O I Kh Kw (or O I) to the layout of [`Conv`](crate::kernels::Conv):
     /// `[groups of nr blocks][⌈I/inner⌉][kh][kw][inner][nr][block]`, zero where O runs out; where the number of blocks is
     /// no multiple of `nr`, the last group is narrower, and where I is none of `inner`, the last `inner`.

@@ -40,6 +40,20 @@ pub(super) fn pack_conv(packing: &ConvPacking, src: &[f32], dst: &mut [f32]) {
     }
 }
 
+/// Weights O I Kh Kw to those of [`WeightOp::BlockDiagonal`](super::WeightOp::BlockDiagonal), of which `dst` has the
+/// elements.
+pub(super) fn block_diagonal(shape: &[usize], src: &[f32], outputs: u32, groups: u32, dst: &mut [f32]) {
+    dst.fill(0.0);
+    let row: usize = shape[1..].iter().product();
+    if row > 0 {
+        let (outputs, groups) = (outputs as usize, groups as usize);
+        for (o, (src, dst)) in src.chunks_exact(row).zip(dst.chunks_exact_mut(row * groups)).enumerate() {
+            let group = o / outputs % groups;
+            dst[group * row..][..row].copy_from_slice(src);
+        }
+    }
+}
+
 /// A vector to the layout of [`WeightOp::PackVector`](super::WeightOp::PackVector): zeros after it.
 pub(super) fn pack_vector(src: &[f32], dst: &mut [f32]) {
     let (values, rest) = dst.split_at_mut(src.len());
@@ -98,6 +112,15 @@ mod tests {
             pack_conv(&packing, &src, &mut dst);
             assert_eq!(dst, naive(&packing, &src), "{shape:?} {packing:?}");
         }
+    }
+
+    #[test]
+    fn merges_groups() {
+        // O I Kh Kw = 4 1 1 2 in groups of one output: two groups become one.
+        let src = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        let mut dst = [f32::NAN; 16];
+        block_diagonal(&[4, 1, 1, 2], &src, 1, 2, &mut dst);
+        assert_eq!(dst, [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 5.0, 6.0, 0.0, 0.0, 0.0, 0.0, 7.0, 8.0]);
     }
 
     #[test]

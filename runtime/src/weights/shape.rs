@@ -18,6 +18,7 @@ impl WeightOp {
             Self::Reshape(_) => "reshape",
             Self::Transpose(_) => "transpose",
             Self::View { .. } => "view",
+            Self::BlockDiagonal { .. } => "block_diagonal",
             Self::PackConv { .. } => "pack_conv",
             Self::PackDepthwise { .. } => "pack_depthwise",
             Self::PackVector { .. } => "pack_vector",
@@ -34,6 +35,7 @@ impl WeightOp {
             | Self::Reshape(_)
             | Self::Transpose(_)
             | Self::View { .. }
+            | Self::BlockDiagonal { .. }
             | Self::PackConv { .. }
             | Self::PackDepthwise { .. }
             | Self::PackVector { .. } => 1,
@@ -56,6 +58,7 @@ impl WeightOp {
             (Self::Reshape(shape), [a]) => reshape(a, shape),
             (Self::Transpose(order), [a]) => transpose(a, order),
             (Self::View { start, strides, shape }, [a]) => view(a, *start, strides, shape),
+            (&Self::BlockDiagonal { outputs, groups }, [a]) => block_diagonal(a, outputs, groups),
             (&Self::PackConv { block, nr, inner }, [a]) => ConvPacking::new(a, block, nr, inner).map(|p| vec![p.len]),
             (&Self::PackDepthwise { block }, [a]) => pack_depthwise(a, block),
             (&Self::PackVector { block }, [a]) => pack_vector(a, block),
@@ -118,6 +121,16 @@ fn view(from: &[usize], start: usize, strides: &[usize], to: &[usize]) -> Shape 
     match (last, count(from, 1)) {
         (Some(last), Some(elements)) if last < elements => Ok(to.to_vec()),
         _ => Err("a view has elements, and all are the operand's"),
+    }
+}
+
+fn block_diagonal(shape: &[usize], outputs: u32, groups: u32) -> Shape {
+    match *shape {
+        [o, i, kh, kw] if outputs > 0 && groups > 0 => {
+            i.checked_mul(groups as usize).map(|inputs| vec![o, inputs, kh, kw]).ok_or(TOO_LARGE)
+        }
+        [_, _, _, _] => Err("outputs and groups are at least 1"),
+        _ => Err("weights have the dimensions O I Kh Kw"),
     }
 }
 
@@ -220,6 +233,9 @@ mod tests {
             (literal(&[2, 2], 3), &[], None),
             (literal(&[1 << 62, 2], 1), &[], None),
             (pack.clone(), &[&[40, 17, 3, 3]], Some(&[3 * 16 * 17 * 9])),
+            (WeightOp::BlockDiagonal { outputs: 4, groups: 4 }, &[&[32, 2, 3, 3]], Some(&[32, 8, 3, 3])),
+            (WeightOp::BlockDiagonal { outputs: 0, groups: 4 }, &[&[32, 2, 3, 3]], None),
+            (WeightOp::BlockDiagonal { outputs: 4, groups: 4 }, &[&[32, 2]], None),
             (pack.clone(), &[&[16, 16]], Some(&[256])),
             (pack.clone(), &[&[16, 16, 3]], None),
             (pack, &[&[1 << 40, 1 << 40, 1, 1]], None),

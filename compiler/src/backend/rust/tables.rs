@@ -126,6 +126,10 @@ fn weight_op(op: &WeightOp) -> TokenStream {
             let (start, strides, shape) = (Literal::usize_unsuffixed(*start), sizes(strides), sizes(shape));
             quote!(View { start: #start, strides: #strides, shape: #shape })
         }
+        WeightOp::BlockDiagonal { outputs, groups } => {
+            let [outputs, groups] = [*outputs, *groups].map(Literal::u32_unsuffixed);
+            quote!(BlockDiagonal { outputs: #outputs, groups: #groups })
+        }
         WeightOp::PackConv { block, nr, inner } => {
             let [block, nr, inner] = [*block, *nr, *inner].map(Literal::u32_unsuffixed);
             quote!(PackConv { block: #block, nr: #nr, inner: #inner })

@@ -174,6 +174,10 @@ fn weight_op(parser: &mut Parser, parameters: &Names) -> Result<WeightOp, ParseE
             let mut sizes = || parser.list('[', ']', Parser::int).map(Cow::Owned);
             WeightOp::View { start, strides: sizes()?, shape: sizes()? }
         }
+        "block_diagonal" => {
+            let [outputs, groups] = counts(parser, ["outputs", "groups"])?;
+            WeightOp::BlockDiagonal { outputs, groups }
+        }
         "pack_conv" => {
             let [block, nr, inner] = counts(parser, ["block", "nr", "inner"])?;
             WeightOp::PackConv { block, nr, inner }

@@ -89,13 +89,23 @@ fn choose_planar(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
 }
 
 fn choose_blocked(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
-    let block = site.target.block();
-    let (inputs, outputs) = (site.operands[0].shape[1] / conv.groups, site.results[0].shape[1] / conv.groups);
-    if conv.groups > 1 && (inputs % block != 0 || outputs % block != 0) {
-        return Err(format!("{inputs} and {outputs} channels of a group, no multiples of {block}"));
+    let (block, groups) = (site.target.block(), conv.groups);
+    let (inputs, outputs) = (site.operands[0].shape[1] / groups, site.results[0].shape[1] / groups);
+    if groups > 1 && merged(groups, inputs, outputs, block).is_none() {
+        return Err(format!("{groups} groups of {inputs} and {outputs} channels, which no blocks of {block} hold"));
     }
     packable(conv, site)?;
     Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
+}
+
+/// How many neighbouring groups make one whose output channels fill blocks and whose input channels are blocks, or an
+/// even share of one. Their weights together are block-diagonal: zeros are multiplied, but whole vectors.
+fn merged(groups: usize, inputs: usize, outputs: usize, block: usize) -> Option<usize> {
+    let together = if outputs.is_multiple_of(block) { 1 } else { block / outputs };
+    let inputs = (together * inputs).max(1);
+    let shares = block.div_ceil(inputs);
+    let fits = (together * outputs).is_multiple_of(block) && (shares * inputs).is_multiple_of(block);
+    (fits && groups.is_multiple_of(together * shares)).then_some(together)
 }
 
 fn choose_loops(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
@@ -113,7 +123,10 @@ struct Geometry {
     source: Storage,
     result: Storage,
     kernel: [usize; 2],
+    /// Groups of channels, neighbours that share a block being one.
     groups: usize,
+    /// Groups of the convolution that one of them stands for.
+    merged: usize,
     /// Input channels of one group, blocks of them, and channels of such a block.
     channels: usize,
     outer: usize,
@@ -130,17 +143,27 @@ impl Geometry {
         let residual = conv.epilogue.residual.then(|| work.storage(work.operands.len() - 1));
         let pointwise = [kh, kw] == [1, 1] && conv.stride == [1, 1] && conv.padding == [0; 4];
         let dense = source.dense() && result.dense() && residual.is_none_or(|residual| residual.dense());
+        let (inputs, outputs) = (source.c / conv.groups, result.c / conv.groups);
+        let together = if conv.groups > 1 { merged(conv.groups, inputs, outputs, result.block) } else { None };
+        let merged = together.unwrap_or(1);
+        let channels = merged * inputs;
         Self {
             source,
             result,
             kernel: [kh, kw],
-            groups: conv.groups,
-            channels: source.c / conv.groups,
-            outer: source.c.div_ceil(source.block) / conv.groups,
-            inner: source.block,
+            groups: conv.groups / merged,
+            merged,
+            channels,
+            outer: channels.div_ceil(source.block),
+            inner: source.block.min(channels),
             px: conv.stride[1] * source.block,
             flat: pointwise && dense,
         }
+    }
+
+    /// Groups whose input channels lie in one block.
+    fn shares(&self) -> usize {
+        self.source.block.div_ceil(self.channels).min(self.groups)
     }
 
     /// Products per output element.
@@ -196,15 +219,27 @@ fn emit_direct(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitte
     let pack = WeightOp::PackConv { block, nr, inner: geometry.inner as u32 };
     let channels = geometry.result.blocks() * geometry.result.block;
     let (source, result) = (e.operand(0), e.result(0));
-    let weights = e.weight(1, "weights", pack, channels * geometry.taps());
+    let mut expression = e.postfix(1);
+    if geometry.merged > 1 {
+        let outputs = (geometry.result.c / conv.groups) as u32;
+        expression.push(WeightOp::BlockDiagonal { outputs, groups: geometry.merged as u32 });
+    }
+    expression.push(pack);
+    let weights = e.prepared("weights", expression, channels * geometry.taps());
     let bias = bias(conv, e, WeightOp::PackVector { block }, channels);
     let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
     let views = Views { source, result, weights, bias, residual };
+    // Groups whose input channels are a share of a block, in turn.
+    let shares = geometry.shares();
     e.serial(geometry.result.n, |e, n| {
-        e.serial(geometry.groups, |e, group| {
-            for segment in &tiles.segments {
-                emit_segment(conv, &geometry, &views, tiles, segment, (n, group), e);
-            }
+        e.serial(geometry.groups / shares, |e, whole| {
+            e.serial(shares, |e, share| {
+                let (group, channel) = (whole * shares + share, share * geometry.inner);
+                let source = (whole * geometry.outer, channel);
+                for segment in &tiles.segments {
+                    emit_segment(conv, &geometry, &views, tiles, segment, (n, &group, &source), e);
+                }
+            })
         })
     })
 }
@@ -220,7 +255,7 @@ fn emit_segment(
     views: &Views,
     tiles: &ConvTiles,
     segment: &Segment,
-    (n, group): (&Affine, &Affine),
+    (n, group, source): (&Affine, &Affine, &(Affine, Affine)),
     e: &mut Emitter<'_>,
 ) {
     let Segment { first, groups, nr, mr, full, rest, parallel } = *segment;
@@ -229,7 +264,7 @@ fn emit_segment(
         let block = group * blocks + tile_group * nr as usize + first;
         e.divide(tiles.height, parallel == Axis::Rows, |e, y| {
             let call = |e: &mut Emitter<'_>, x: Affine, pixels: u32| {
-                call_tile(conv, geometry, views, (n, group), (&block, y, x), (pixels, nr), e)
+                call_tile(conv, geometry, views, (n, source), (&block, y, x), (pixels, nr), e)
             };
             if full > 0 {
                 e.divide(full, parallel == Axis::Tiles, |e, tile| call(e, tile * mr as usize, mr));
@@ -243,12 +278,13 @@ fn emit_segment(
     })
 }
 
-/// One call: `mr` pixels from column `x` of row `y` on, `nr` blocks from `block` on.
+/// One call: `mr` pixels from column `x` of row `y` on, `nr` blocks from `block` on, of input channels that begin in a
+/// block at a channel.
 fn call_tile(
     conv: &Conv,
     geometry: &Geometry,
     views: &Views,
-    (n, group): (&Affine, &Affine),
+    (n, (first, channel)): (&Affine, &(Affine, Affine)),
     (block, y, x): (&Affine, &Affine, Affine),
     (mr, nr): (u32, u32),
     e: &mut Emitter<'_>,
@@ -274,9 +310,11 @@ fn call_tile(
         activation: conv.epilogue.activation.into(),
     };
     let (row, column) = (y * conv.stride[0] - top, &x * conv.stride[1] - left);
+    let mut window = views.source.at(n, first, row, column);
+    window.index = window.index + channel;
     let mut args = vec![
         views.result.at(n, block, y, &x),
-        views.source.at(n, group * geometry.outer, row, column),
+        window,
         views.weights.element(block * (result.block * geometry.taps())),
         views.bias.element(block * result.block),
     ];

@@ -3,8 +3,8 @@
 
 use convoke_compiler::lir::FunctionBuilder;
 use convoke_runtime::kernels::{
-    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Fill, Map, Params, Planar, PlanarPool, Pool,
-    PoolKind, Role, Unblock,
+    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Fill, Map, Params, Planar, PlanarPool,
+    Pool, PoolKind, Role, Unblock,
 };
 use convoke_runtime::{Activation, Isa};
 
