@@ -34,6 +34,9 @@ pub struct Segment {
     pub full: usize,
     /// Pixels of the last tile of a row; 0 if there is none.
     pub rest: u32,
+    /// Rows, or tiles of the only row, for which all groups are computed before the next ones: so many that their source
+    /// stays in the second-level cache. Divides their number.
+    pub chunk: usize,
     /// The loop that threads divide.
     pub parallel: Axis,
 }
@@ -66,6 +69,10 @@ pub struct ConvShape {
     pub width: usize,
     /// Products per output element.
     pub taps: usize,
+    /// Bytes of the source, one group of channels.
+    pub source: usize,
+    /// Bytes of one core's second-level cache.
+    pub l2: usize,
     /// Whether the last group may be narrower than the others.
     pub ragged: bool,
     /// Threads to balance for.
@@ -94,6 +101,12 @@ impl ConvTiles {
             .min_by_key(|&(cost, _)| cost)
             .expect("the kernel table has a row of one pixel and one block");
         Self { flat, height: shape.height, width: shape.width, segments }
+    }
+
+    /// Rows, or full tiles of the only row: what chunks divide.
+    #[must_use]
+    pub fn extent(&self, segment: &Segment) -> usize {
+        if self.height == 1 { segment.full } else { self.height }
     }
 
     /// Blocks of a full group: how weights are packed.
@@ -133,7 +146,22 @@ fn segment(shape: &ConvShape, flat: bool, first: usize, groups: usize, nr: u32, 
     // The loop whose busiest thread has the smallest share; with equal shares the one that spares weights.
     let busiest = |extent: usize| extent.div_ceil(shape.threads as usize) * 1000 / extent.max(1);
     let parallel = if along.1 == 0 || busiest(groups) <= busiest(along.1) { Axis::Groups } else { along.0 };
-    Segment { first, groups, nr, mr, full, rest: u32::try_from(rest).unwrap_or(0), parallel }
+    let chunk = chunk(shape, along.1, groups, groups * nr as usize * shape.block * shape.taps * size_of::<f32>());
+    Segment { first, groups, nr, mr, full, rest: u32::try_from(rest).unwrap_or(0), chunk, parallel }
+}
+
+/// How many of `extent` rows or tiles to compute for all groups before the next: all, unless their source comes from
+/// beyond the second-level cache for each group, and reading the weights again for each chunk costs less.
+fn chunk(shape: &ConvShape, extent: usize, groups: usize, weights: usize) -> usize {
+    if groups < 2 || 2 * shape.source <= shape.l2 {
+        return extent;
+    }
+    let most = extent * shape.l2 / (4 * shape.source);
+    // Threads that divide chunks get equal numbers of them.
+    let even = |chunk: &usize| extent.is_multiple_of(chunk * shape.threads as usize);
+    let chunk = (1..=most).rev().find(even);
+    let gains = |chunk: &usize| (extent / chunk - 1) * weights < (groups - 1) * shape.source;
+    chunk.filter(gains).unwrap_or(extent)
 }
 
 /// The best tile of `nr` blocks for one row: its cost in cycles, and its pixels.
@@ -165,10 +193,13 @@ impl fmt::Display for ConvTiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}×{}", if self.flat { "flat " } else { "" }, self.height, self.width)?;
         for segment in &self.segments {
-            let Segment { groups, nr, mr, full, rest, parallel, .. } = segment;
+            let Segment { groups, nr, mr, full, rest, chunk, parallel, .. } = segment;
             write!(f, ", {groups} groups of {nr} blocks by {full} tiles of {mr} pixels")?;
             if *rest > 0 {
                 write!(f, " and one of {rest}")?;
+            }
+            if (1..self.extent(segment)).contains(chunk) {
+                write!(f, " in chunks of {chunk}")?;
             }
             write!(
                 f,
@@ -198,8 +229,19 @@ mod tests {
             {
                 let block = isa.lanes();
                 let px = block * stride;
-                let shape =
-                    ConvShape { isa, block, px, blocks, height: 3, width, taps: 9 * block, ragged: true, threads: 2 };
+                let shape = ConvShape {
+                    isa,
+                    block,
+                    px,
+                    blocks,
+                    height: 3,
+                    width,
+                    taps: 9 * block,
+                    source: 1 << 20,
+                    l2: 1 << 20,
+                    ragged: true,
+                    threads: 2,
+                };
                 let tiles = ConvTiles::choose(&shape, false);
                 let mut next = 0;
                 for segment in &tiles.segments {
@@ -222,6 +264,8 @@ mod tests {
             height: 56,
             width: 56,
             taps: 9 * 64,
+            source: 58 * 58 * 64 * 4,
+            l2: 1 << 20,
             ragged: true,
             threads: 2,
         };

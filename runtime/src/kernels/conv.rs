@@ -1,7 +1,8 @@
 //! Direct convolution of a register tile; see [`Conv`].
 //!
 //! Each step of the reduction loads `NR` vectors of weights, broadcasts `MR` source elements and does `MR · NR` FMAs
-//! on accumulators that stay in registers throughout. The layout is that of Georganas et al., *Anatomy of
+//! on accumulators that stay in registers throughout. Weights are read once in order, and asked for ahead: the hardware
+//! does not prefetch across pages. The layout is that of Georganas et al., *Anatomy of
 //! High-Performance Deep Learning Convolutions on SIMD Architectures* (SC 2018), section II.
 
 use super::Conv;
@@ -150,6 +151,9 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     unsafe { finish(s, sums, Place { at: dst, pitch: p.dst_block as usize }, residual, p.activation) };
 }
 
+/// Steps from a weight that is read to the one that is asked for: more cycles than the third-level cache takes.
+const AHEAD: usize = 16;
+
 /// One step of the reduction: `sums[m][n] = src[m · PX] · weights[n] + sums[m][n]`.
 ///
 /// # Safety
@@ -163,6 +167,7 @@ unsafe fn step<S: Simd, const MR: usize, const NR: usize, const PX: usize>(
 ) {
     let mut w = [s.splat(0.0); NR];
     for n in 0..NR {
+        s.prefetch(weights.wrapping_add((AHEAD * NR + n) * S::LANES));
         // SAFETY: vector `n` of `weights`.
         w[n] = unsafe { s.load(weights.add(n * S::LANES)) };
     }

@@ -22,6 +22,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memmap2::Mmap;
+#[cfg(target_os = "linux")]
+use memmap2::UncheckedAdvice;
 
 use crate::network::ValueInfo;
 use crate::{AlignedVec, Tensor, TensorView};
@@ -93,6 +95,18 @@ impl Parameters {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<TensorView<'_>> {
         self.entries.get(name).map(Entry::view)
+    }
+
+    /// Lets the system take back the memory of a tensor that lies in a file, from which it is read again when needed.
+    pub(crate) fn release(&self, name: &str) {
+        if let Some(Entry { data: Data::Mapped { file, bytes }, .. }) = self.entries.get(name) {
+            // SAFETY: the mapping is of a file, shared and never written: its pages come back as they were.
+            #[cfg(target_os = "linux")]
+            let _ = unsafe { file.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+            // Elsewhere what pages cost is up to the system.
+            #[cfg(not(target_os = "linux"))]
+            let _ = (file, bytes);
+        }
     }
 
     /// The names, sorted.

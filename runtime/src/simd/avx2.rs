@@ -109,12 +109,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn neg(self, a: __m256) -> __m256 {
-        // SAFETY: the token proves AVX.
-        unsafe { _mm256_xor_ps(a, _mm256_set1_ps(-0.0)) }
-    }
-
-    #[inline(always)]
     fn nearest(self, a: __m256) -> __m256 {
         // SAFETY: the token proves AVX.
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }

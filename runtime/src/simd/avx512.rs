@@ -108,12 +108,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn neg(self, a: __m512) -> __m512 {
-        // SAFETY: the token proves AVX-512.
-        unsafe { _mm512_xor_ps(a, _mm512_set1_ps(-0.0)) }
-    }
-
-    #[inline(always)]
     fn nearest(self, a: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512.
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }

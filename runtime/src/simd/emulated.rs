@@ -42,7 +42,6 @@ lanewise! {
     vmulq_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t = a * b;
     vdivq_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t = a / b;
     vfmaq_f32(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t = b.mul_add(c, a);
-    vnegq_f32(a: float32x4_t) -> float32x4_t = -a;
     vrndnq_f32(a: float32x4_t) -> float32x4_t = a.round_ties_even();
     vcvtq_s32_f32(a: float32x4_t) -> int32x4_t = a as i32;
     vaddq_s32(a: int32x4_t, b: int32x4_t) -> int32x4_t = a.wrapping_add(b);

@@ -87,8 +87,8 @@ pub(crate) fn clamp<S: Simd>(s: S, low: f32, high: f32, x: S::V) -> S::V {
     s.min(s.splat(high), s.max(s.splat(low), x))
 }
 
-/// eˣ; see [`EXP_POLY`].
-#[inline(always)]
+/// eˣ; see [`EXP_POLY`]: what programs compute.
+#[cfg(test)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let n = s.nearest(s.mul(x, s.splat(LOG2_E)));
     let r = s.fma(n, s.splat(-LN_2_HIGH), x);

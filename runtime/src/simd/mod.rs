@@ -113,9 +113,6 @@ pub(crate) trait Simd: Copy {
     /// `if b < a { a } else { b }`: the second operand where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
 
-    /// `−a`: the sign bit flipped.
-    fn neg(self, a: Self::V) -> Self::V;
-
     /// The nearest whole number, ties to even.
     fn nearest(self, a: Self::V) -> Self::V;
 

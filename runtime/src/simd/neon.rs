@@ -105,12 +105,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn neg(self, a: float32x4_t) -> float32x4_t {
-        // SAFETY: the token proves NEON.
-        unsafe { vnegq_f32(a) }
-    }
-
-    #[inline(always)]
     fn nearest(self, a: float32x4_t) -> float32x4_t {
         // SAFETY: the token proves NEON.
         unsafe { vrndnq_f32(a) }

@@ -71,11 +71,6 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn neg(self, a: f32) -> f32 {
-        -a
-    }
-
-    #[inline(always)]
     fn nearest(self, a: f32) -> f32 {
         a.round_ties_even()
     }

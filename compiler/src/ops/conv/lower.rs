@@ -187,6 +187,8 @@ impl Geometry {
             height,
             width,
             taps: self.taps(),
+            source: size_of::<f32>() * self.source.image() / self.groups,
+            l2: work.target.l2,
             ragged: self.groups == 1,
             threads: work.target.threads,
         };
@@ -258,24 +260,38 @@ fn emit_segment(
     (n, group, source): (&Affine, &Affine, &(Affine, Affine)),
     e: &mut Emitter<'_>,
 ) {
-    let Segment { first, groups, nr, mr, full, rest, parallel } = *segment;
+    let Segment { first, groups, nr, mr, full, rest, chunk, parallel } = *segment;
     let blocks = geometry.result.blocks() / geometry.groups;
-    e.divide(groups, parallel == Axis::Groups, |e, tile_group| {
-        let block = group * blocks + tile_group * nr as usize + first;
-        e.divide(tiles.height, parallel == Axis::Rows, |e, y| {
-            let call = |e: &mut Emitter<'_>, x: Affine, pixels: u32| {
-                call_tile(conv, geometry, views, (n, source), (&block, y, x), (pixels, nr), e)
-            };
-            if full > 0 {
-                e.divide(full, parallel == Axis::Tiles, |e, tile| call(e, tile * mr as usize, mr));
-            }
-            match (rest, parallel) {
-                (0, _) => {}
-                (_, Axis::Tiles) => e.once(|e| call(e, (full * mr as usize).into(), rest)),
-                (_, Axis::Groups | Axis::Rows) => call(e, (full * mr as usize).into(), rest),
-            }
-        })
-    })
+    let each = |e: &mut Emitter<'_>, body: &mut dyn FnMut(&mut Emitter<'_>, &Affine)| {
+        e.divide(groups, parallel == Axis::Groups, |e, index| body(e, &(group * blocks + index * nr as usize + first)));
+    };
+    let call = |e: &mut Emitter<'_>, block: &Affine, y: &Affine, x: Affine, pixels: u32| {
+        call_tile(conv, geometry, views, (n, source), (block, y, x), (pixels, nr), e)
+    };
+    let (row, last) = (Affine::default(), Affine::from(full * mr as usize));
+    let divided = parallel != Axis::Groups;
+    // The loop that is cut in chunks is the one that threads divide, if they do not divide groups.
+    let extent = tiles.extent(segment);
+    let (chunks, within) = if chunk < extent { (extent / chunk, false) } else { (1, divided) };
+    e.divide(chunks, divided && !within, |e, index| {
+        each(e, &mut |e, block| {
+            e.divide(extent / chunks, within, |e, place| {
+                let place = index * chunk + place;
+                if tiles.height == 1 {
+                    return call(e, block, &row, place * mr as usize, mr);
+                }
+                e.serial(full, |e, tile| call(e, block, &place, tile * mr as usize, mr));
+                if rest > 0 {
+                    call(e, block, &place, last.clone(), rest);
+                }
+            });
+        });
+    });
+    if tiles.height == 1 && rest > 0 {
+        each(e, &mut |e, block| {
+            e.divide(1, divided, |e, _| call(e, block, &row, last.clone(), rest));
+        });
+    }
 }
 
 /// One call: `mr` pixels from column `x` of row `y` on, `nr` blocks from `block` on, of input channels that begin in a

@@ -39,6 +39,8 @@ fn schedule(_: &Linear, work: &Work<'_>) -> Schedule {
         height: 1,
         width: 1,
         taps: source.c,
+        source: size_of::<f32>() * source.c,
+        l2: work.target.l2,
         ragged: true,
         threads: work.target.threads,
     };
