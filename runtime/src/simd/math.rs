@@ -7,7 +7,7 @@
 //! | function | method | largest error |
 //! | --- | --- | --- |
 //! | [exp](EXP_POLY) | Cody and Waite, *Software Manual for the Elementary Functions* (1980), chapter 6: reduction by ln 2, polynomial of degree 6 | 1.0 ULP; below 2⁻¹²⁶ it is 0 |
-//! | [1 / (1 + e⁻ˣ)](LOGISTIC_POLY) | as exp, with a polynomial of degree 5 | 2.6 ULP; below 2⁻¹²⁶ it is about that |
+//! | [1 / (1 + e⁻ˣ)](LOGISTIC_POLY) | as exp, with a polynomial of degree 5 | 3.5 ULP; below 2⁻¹²⁶ it is about that |
 //! | [tanh](TANH_P) | odd rational minimax approximation of degrees 9 and 8 | 5.3 ULP |
 //! | [erf](ERF_P) | odd rational minimax approximation of degrees 11 and 10 | 5.9 ULP |
 //!

