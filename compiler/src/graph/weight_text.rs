@@ -49,6 +49,9 @@ impl fmt::Display for Expression<'_> {
                     WeightOp::PackConv { block, nr, inner } => {
                         write!(f, "pack_conv({operands}, {block}, {nr}, {inner})")
                     }
+                    WeightOp::PackWinograd { m, block, nr, inner } => {
+                        write!(f, "pack_winograd({operands}, {m}, {block}, {nr}, {inner})")
+                    }
                     WeightOp::PackDepthwise { block } => write!(f, "pack_depthwise({operands}, {block})"),
                     WeightOp::PackVector { block } => write!(f, "pack_vector({operands}, {block})"),
                 }
@@ -154,6 +157,11 @@ fn operation(name: &str, start: &Cursor<'_>, cursor: &mut Cursor<'_>, depth: usi
         "pack_conv" => {
             let operands = one(cursor)?;
             (WeightOp::PackConv { block: cursor.integer()?, nr: next(cursor)?, inner: next(cursor)? }, operands)
+        }
+        "pack_winograd" => {
+            let operands = one(cursor)?;
+            let (m, block) = (cursor.integer()?, next(cursor)?);
+            (WeightOp::PackWinograd { m, block, nr: next(cursor)?, inner: next(cursor)? }, operands)
         }
         "pack_depthwise" => {
             let operands = one(cursor)?;

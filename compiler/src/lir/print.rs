@@ -149,6 +149,9 @@ impl Program {
             WeightOp::PackConv { block, nr, inner } => {
                 write!(f, "pack_conv{{block = {block}, nr = {nr}, inner = {inner}}}")
             }
+            WeightOp::PackWinograd { m, block, nr, inner } => {
+                write!(f, "pack_winograd{{m = {m}, block = {block}, nr = {nr}, inner = {inner}}}")
+            }
             WeightOp::PackDepthwise { block } => write!(f, "pack_depthwise{{block = {block}}}"),
             WeightOp::PackVector { block } => write!(f, "pack_vector{{block = {block}}}"),
         }

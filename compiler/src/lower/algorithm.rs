@@ -2,6 +2,7 @@
 //! with a reason, asks for layouts, makes a schedule, and writes the step.
 
 use super::tile::ConvTiles;
+use super::winograd::WinogradTiles;
 use super::{Emitter, Halo, Layout, Refusal, Storage, Target};
 use crate::TensorType;
 use crate::graph::WeightExpr;
@@ -165,6 +166,10 @@ pub struct Schedule {
     pub threads: u32,
     /// The tiles of a convolution.
     pub tiles: Option<ConvTiles>,
+    /// The tiles of a convolution by Winograd's algorithm.
+    pub winograd: Option<WinogradTiles>,
+    /// Elements of memory that the step needs for itself: its emitter's result after the node's own.
+    pub scratch: usize,
 }
 
 /// The work that is worth one more thread, in FLOP of vector arithmetic: about twice what a barrier costs.
@@ -177,19 +182,19 @@ impl Schedule {
     /// A step of so many multiply-accumulates.
     #[must_use]
     pub fn of_macs(macs: u64) -> Self {
-        Self { threads: share(2 * macs, FLOP_PER_THREAD), tiles: None }
+        Self { threads: share(2 * macs, FLOP_PER_THREAD), ..Self::serial() }
     }
 
     /// A step that reads or writes so many elements.
     #[must_use]
     pub fn of_elements(elements: usize) -> Self {
-        Self { threads: share(elements as u64, ELEMENTS_PER_THREAD), tiles: None }
+        Self { threads: share(elements as u64, ELEMENTS_PER_THREAD), ..Self::serial() }
     }
 
     /// A step for one thread.
     #[must_use]
     pub fn serial() -> Self {
-        Self { threads: 1, tiles: None }
+        Self { threads: 1, tiles: None, winograd: None, scratch: 0 }
     }
 }
 

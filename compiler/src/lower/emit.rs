@@ -20,6 +20,8 @@ pub struct Emitter<'a> {
     writes: Vec<(Arg, Storage)>,
     weights: Vec<Option<&'a WeightExpr>>,
     args: Vec<Arg>,
+    /// Functions that have ended, with their buffers.
+    ended: Vec<(Function, Vec<Arg>)>,
     /// The first call for which the table has no kernel.
     missing: Option<LowerError>,
 }
@@ -72,8 +74,8 @@ impl<'a> Emitter<'a> {
         writes: Vec<(Arg, Storage)>,
         weights: Vec<Option<&'a WeightExpr>>,
     ) -> Self {
-        let (code, args) = (FunctionBuilder::new(""), Vec::new());
-        Self { code, buffers, isa, name, reads, writes, weights, args, missing: None }
+        let code = FunctionBuilder::new("");
+        Self { code, buffers, isa, name, reads, writes, weights, args: Vec::new(), ended: Vec::new(), missing: None }
     }
 
     /// Operand `index`, which the algorithm asked for as a tensor.
@@ -85,7 +87,7 @@ impl<'a> Emitter<'a> {
         View { param: self.read(&format!("x{index}"), place, storage.len()), storage }
     }
 
-    /// Result `index`.
+    /// Result `index`; after the results, the scratch memory of the schedule.
     pub fn result(&mut self, index: usize) -> View {
         let (place, storage) = self.writes[index];
         self.args.push(place);
@@ -185,6 +187,13 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// What follows begins when every thread has ended what stands before. Views do not reach across: each side makes its
+    /// own.
+    pub fn barrier(&mut self) {
+        let code = std::mem::replace(&mut self.code, FunctionBuilder::new(""));
+        self.ended.push((code.finish(), std::mem::take(&mut self.args)));
+    }
+
     /// Calls the kernel of the target for these parameters.
     pub fn call(&mut self, params: Params, args: Vec<Address>) {
         match kernels::select(params.family(), self.isa, params.tile()) {
@@ -205,12 +214,14 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// The finished function and its step; the caller names the function and sets its index.
-    pub(super) fn finish(self, threads: u32) -> Result<(Function, Step), LowerError> {
-        let Self { code, name, args, missing, .. } = self;
-        match missing {
-            Some(error) => Err(error),
-            None => Ok((code.finish(), Step { name, function: 0, args, threads })),
+    /// The finished functions and their steps, in order; the caller names the functions and sets their indices.
+    pub(super) fn finish(mut self, threads: u32) -> Result<Vec<(Function, Step)>, LowerError> {
+        if let Some(error) = self.missing.take() {
+            return Err(error);
         }
+        self.barrier();
+        let Self { name, ended, .. } = self;
+        let step = |args| Step { name: name.clone(), function: 0, args, threads };
+        Ok(ended.into_iter().map(|(function, args)| (function, step(args))).collect())
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod regions;
 mod storage;
 mod target;
 pub mod tile;
+pub mod winograd;
 
 pub use algorithm::{Algorithm, Choice, Need, Operand, Schedule, Selection, Site, Work};
 pub(crate) use algorithm::{alias, select};

@@ -273,8 +273,21 @@ impl<'a> Placer<'a> {
         let work = self.work(&values, node, &reads, &writes);
         let NodeKind::Op(op) = &node.kind else { unreachable!("only operators have plans") };
         let schedule = op.schedule(plan.algorithm, &work);
+        if schedule.scratch > 0 {
+            writes.push(self.scratch(&plan.name, schedule.scratch)?);
+        }
         self.plan.steps.push(StepPlan { kind: StepKind::Node(plan), reads, writes, schedule });
         Ok(())
+    }
+
+    /// The slot of a step's own memory: a row of `len` elements.
+    fn scratch(&mut self, node: &str, len: usize) -> Result<SlotId, LowerError> {
+        let ty = TensorType::f32([len]);
+        let storage = Storage::new(&ty, Layout::Plain, Halo::NONE, &self.plan.target)?;
+        let id = SlotId(self.plan.slots.len());
+        let (name, place) = (format!("{node}.scratch"), SlotPlace::Arena(0));
+        self.plan.slots.push(Slot { name, ty, storage, place, live: (usize::MAX, 0) });
+        Ok(id)
     }
 
     /// The output that a tensor can be written to directly: one that is row-major and in one piece.

@@ -155,6 +155,9 @@ impl fmt::Display for Plan {
             if let Some(tiles) = &step.schedule.tiles {
                 write!(f, "; {tiles}")?;
             }
+            if let Some(tiles) = &step.schedule.winograd {
+                write!(f, "; {tiles}")?;
+            }
             writeln!(f, "; threads {}", step.schedule.threads)?;
             if let StepKind::Node(node) = &step.kind {
                 for refusal in &node.refusals {

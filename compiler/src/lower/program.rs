@@ -22,10 +22,12 @@ pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) 
     let buffers = Buffers::new(parameters.iter().map(|(name, _)| name.clone()));
     let mut writer = Writer { graph, plan, buffers, slots: vec![None; plan.slots.len()] };
     let (mut functions, mut steps) = (Vec::new(), Vec::new());
-    for (index, step) in (0..).zip(&plan.steps) {
-        let (function, step) = writer.step(step)?;
-        functions.push(Function { name: format!("step_{index}"), ..function });
-        steps.push(Step { function: index, ..step });
+    for step in &plan.steps {
+        for (function, step) in writer.step(step)? {
+            let index = functions.len() as u32;
+            functions.push(Function { name: format!("step_{index}"), ..function });
+            steps.push(Step { function: index, ..step });
+        }
     }
     Ok(lir::share_functions(Program {
         name: plan.name.clone(),
@@ -50,7 +52,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn step(&mut self, step: &StepPlan) -> Result<(Function, Step), LowerError> {
+    fn step(&mut self, step: &StepPlan) -> Result<Vec<(Function, Step)>, LowerError> {
         let (graph, plan) = (self.graph, self.plan);
         let mut view = |slot: SlotId| (self.place(slot), plan.slots[slot.0].storage);
         let reads: Vec<_> = step.reads.iter().map(|read| read.map(&mut view)).collect();

@@ -88,10 +88,7 @@ impl ConvTiles {
     /// If the kernel table has no row of one pixel and one block.
     #[must_use]
     pub fn choose(shape: &ConvShape, flat: bool) -> Self {
-        let mut tiles = conv_tiles(shape.isa, shape.px);
-        if tiles.is_empty() || shape.width == 1 {
-            tiles = conv_tiles(shape.isa, shape.block).into_iter().filter(|&(mr, _)| mr == 1).collect();
-        }
+        let tiles = shape.kernels();
         let mut widths: Vec<u32> = tiles.iter().map(|&(_, nr)| nr).collect();
         widths.sort_unstable();
         widths.dedup();
@@ -108,11 +105,43 @@ impl ConvTiles {
     pub fn extent(&self, segment: &Segment) -> usize {
         if self.height == 1 { segment.full } else { self.height }
     }
+    /// The cheapest cover whose full groups have `nr` blocks, if kernels of this instruction set have.
+    #[must_use]
+    pub fn grouped(shape: &ConvShape, flat: bool, nr: u32) -> Option<Self> {
+        let (_, segments) = cover(shape, flat, &shape.kernels(), nr)?;
+        Some(Self { flat, height: shape.height, width: shape.width, segments })
+    }
+
+    /// What it takes, in half-cycles, for `taps` products per output element.
+    #[must_use]
+    pub fn cost(&self, taps: usize) -> u64 {
+        self.segments.iter().map(|segment| (segment.groups * self.height) as u64 * segment.cost(taps)).sum()
+    }
 
     /// Blocks of a full group: how weights are packed.
     #[must_use]
     pub fn nr(&self) -> u32 {
         self.segments.first().map_or(1, |segment| segment.nr)
+    }
+}
+
+impl Segment {
+    /// What one row of one group takes, in half-cycles, for `taps` products per output element.
+    #[must_use]
+    pub fn cost(&self, taps: usize) -> u64 {
+        let rest = if self.rest > 0 { cycles(self.rest, self.nr, taps) } else { 0 };
+        self.full as u64 * cycles(self.mr, self.nr, taps) + rest
+    }
+}
+
+impl ConvShape {
+    /// The tiles of the kernels that can cover it: those of its pitch, or single pixels.
+    fn kernels(&self) -> Vec<(u32, u32)> {
+        let tiles = conv_tiles(self.isa, self.px);
+        if tiles.is_empty() || self.width == 1 {
+            return conv_tiles(self.isa, self.block).into_iter().filter(|&(mr, _)| mr == 1).collect();
+        }
+        tiles
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod cases;
 mod lower;
+mod winograd;
 
 use convoke_runtime::Tensor;
 

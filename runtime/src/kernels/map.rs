@@ -14,6 +14,10 @@ pub(super) trait WithMap: Simd {
     const MAP: Entry;
 }
 
+impl WithMap for crate::simd::Scalar {
+    const MAP: Entry = scalar;
+}
+
 #[cfg(target_arch = "x86_64")]
 impl WithMap for crate::simd::Avx512 {
     const MAP: Entry = avx512;

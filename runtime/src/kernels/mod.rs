@@ -26,13 +26,16 @@ pub mod pool;
 mod rows;
 mod table;
 pub mod unblock;
+pub mod winograd;
+pub mod winograd_input;
+pub mod winograd_output;
 
 pub use checked::CallError;
 pub use table::{conv_tiles, depthwise_tiles, find, select, ukernels};
 
 pub use params::{
     Access, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Dim, Family, Field, Fill, Map, Params,
-    Planar, PlanarPool, Pool, PoolKind, Role, Unblock,
+    Planar, PlanarPool, Pool, PoolKind, Role, Unblock, WinogradInput, WinogradOutput,
 };
 
 use crate::Isa;

@@ -1,5 +1,6 @@
 //! The parameters of each kernel family: the constants of a call, and what the call reads and writes.
 
+use super::winograd::alpha;
 use crate::activation::ActivationCode;
 
 /// Whether a call reads or writes an operand.
@@ -377,6 +378,54 @@ families! {
         /// What applies last.
         activation: ActivationCode,
     }
+    /// Tiles of one row of the input of a convolution by F(*m*, 3), transformed: `Bᵀ d B` of [`winograd`](super::winograd)
+    /// for each lane of one block of channels.
+    ///
+    /// Tile *t* is the square of side *m* + 2 at column *m*·*t* of `src`, `rows` + 2 rows and `cols` + 2 columns of which
+    /// exist; the others are zero. Its point *i*, counted by rows, goes to `dst[i·dst_point + t·block + l]`. There are
+    /// ⌈cols / m⌉ tiles. Pointers: dst, src.
+    WinogradInput = "winograd_input" {
+        /// Rows and columns of results for one tile, 2 or 4.
+        m: u32,
+        /// Channels of one block.
+        block: u32,
+        /// Rows of results, at most `m`.
+        rows: u32,
+        /// Columns of results.
+        cols: u32,
+        /// Elements between rows of the source.
+        src_pitch: u32,
+        /// Elements between points of the transformed tiles.
+        dst_point: u32,
+    }
+
+    /// Tiles of one row of the result of a convolution by F(*m*, 3), transformed back: `Aᵀ x A` of
+    /// [`winograd`](super::winograd) for each lane of one block of channels.
+    ///
+    /// `dst[y·dst_pitch + x·block + l] = act((Aᵀ x A)[y, x] + bias[l] [+ residual])`
+    ///
+    /// for `y` < `rows`, `x` < `cols`; point *i* of tile *t*, counted by rows, is `src[i·src_point + t·block + l]`.
+    /// There are ⌈cols / m⌉ tiles. Pointers: dst, src, bias, and residual where `residual` is 1.
+    WinogradOutput = "winograd_output" {
+        /// Rows and columns of one tile, 2 or 4.
+        m: u32,
+        /// Channels of one block.
+        block: u32,
+        /// Rows, at most `m`.
+        rows: u32,
+        /// Columns.
+        cols: u32,
+        /// Elements between points of the sums.
+        src_point: u32,
+        /// Elements between rows of the result.
+        dst_pitch: u32,
+        /// 1 where a residual is added, else 0.
+        residual: u32,
+        /// Elements between rows of the residual.
+        residual_pitch: u32,
+        /// What applies last.
+        activation: ActivationCode,
+    }
 
     /// Pooling of one plane of one block of channels; the window is clipped to the source. A sum is the sum of the sums
     /// of its rows: over large planes it loses far less than one element after the other would.
@@ -571,9 +620,11 @@ impl Params {
     pub const fn in_place(&self, operand: usize) -> bool {
         match self {
             Self::Conv(_) | Self::Depthwise(_) => operand == 4,
+            Self::WinogradOutput(_) => operand == 3,
             Self::Map(_) | Self::Affine(_) => operand == 1,
             Self::Binary(params) => operand == 1 || operand == 2 && matches!(params.broadcast, Broadcast::Full),
             Self::Planar(_)
+            | Self::WinogradInput(_)
             | Self::Pool(_)
             | Self::PlanarPool(_)
             | Self::Fill(_)
@@ -639,6 +690,23 @@ impl Planar {
     }
 }
 
+impl WinogradInput {
+    /// The tiles of the row.
+    pub(super) const fn tiles(&self) -> u32 {
+        if self.m == 0 { 0 } else { self.cols.div_ceil(self.m) }
+    }
+
+    fn accesses(&self) -> Vec<Access> {
+        let (points, tiles) = (alpha(self.m).map_or(0, |a| a * a), product(&[self.tiles(), self.block]));
+        let some = u32::from(points > 0 && self.rows > 0 && self.cols > 0);
+        let columns = product(&[some, self.cols.saturating_add(2), self.block]);
+        vec![
+            Access::new("dst", Write, &[(points * some, self.dst_point)], tiles),
+            Access::new("src", Read, &[(self.rows.saturating_add(2), self.src_pitch)], columns),
+        ]
+    }
+}
+
 impl PlanarPool {
     fn accesses(&self) -> Vec<Access> {
         let rows = [(self.rows, self.row_stride), (self.kh, self.kh_stride)];
@@ -647,6 +715,27 @@ impl PlanarPool {
             Access::new("dst", Write, &[(self.rows, self.dst_pitch)], self.len),
             Access::new("src", Read, &[rows, columns].concat(), 1),
         ]
+    }
+}
+
+impl WinogradOutput {
+    /// The tiles of the row.
+    pub(super) const fn tiles(&self) -> u32 {
+        if self.m == 0 { 0 } else { self.cols.div_ceil(self.m) }
+    }
+
+    fn accesses(&self) -> Vec<Access> {
+        let (points, tiles) = (alpha(self.m).map_or(0, |a| a * a), product(&[self.tiles(), self.block]));
+        let row = product(&[self.cols, self.block]);
+        let mut accesses = vec![
+            Access::new("dst", Write, &[(self.rows, self.dst_pitch)], row),
+            Access::new("src", Read, &[(points, self.src_point)], tiles),
+            Access::new("bias", Read, &[], self.block),
+        ];
+        if self.residual == 1 {
+            accesses.push(Access::new("residual", Read, &[(self.rows, self.residual_pitch)], row));
+        }
+        accesses
     }
 }
 

@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 
 use super::{Broadcast, Family, Params, Tile, Ukernel};
-use super::{affine, binary, block, conv, copy, depthwise, fill, map, planar, planar_pool, pool, unblock};
+use super::{
+    affine, binary, block, conv, copy, depthwise, fill, map, planar, planar_pool, pool, unblock, winograd,
+    winograd_input, winograd_output,
+};
 use crate::Isa;
 
 /// All rows that exist for this architecture, whatever this processor has: the scalar row of each family first.
@@ -23,6 +26,8 @@ pub fn ukernels() -> &'static [Ukernel] {
             copy::SCALAR,
             block::SCALAR,
             unblock::SCALAR,
+            winograd_input::SCALAR,
+            winograd_output::SCALAR,
         ];
         let tiled: &[&[&[&[Ukernel]]]] = &[
             #[cfg(target_arch = "x86_64")]
@@ -48,6 +53,8 @@ pub fn ukernels() -> &'static [Ukernel] {
             fill::VECTOR,
             block::VECTOR,
             unblock::VECTOR,
+            winograd_input::VECTOR,
+            winograd_output::VECTOR,
         ];
         let tiled = tiled.iter().copied().flatten().copied().flatten().copied().flatten();
         scalar.into_iter().chain(tiled.copied()).chain(vector.into_iter().flatten().copied()).collect()
@@ -137,6 +144,7 @@ impl Ukernel {
         let residual = match params {
             Params::Conv(p) => p.residual,
             Params::Depthwise(p) => p.residual,
+            Params::WinogradOutput(p) => p.residual,
             _ => 0,
         };
         if residual > 1 {
@@ -145,12 +153,25 @@ impl Ukernel {
         match params {
             Params::Conv(p) if p.tail > p.inner => refuse("a tail of at most", &p.inner, p.tail),
             Params::Pool(p) if p.dilation_h == 0 || p.dilation_w == 0 => refuse("dilation", &"of at least 1", 0),
+            Params::WinogradInput(p) => self.takes_tiles(p.m, p.rows, p.cols),
+            Params::WinogradOutput(p) => self.takes_tiles(p.m, p.rows, p.cols),
             Params::Binary(p) if p.broadcast == Broadcast::Lanes => self.takes_len(p.len, p.block),
             Params::Affine(p) => self.takes_len(p.len, p.block),
             Params::Block(p) if p.channels > p.block => refuse("at most block channels, here", &p.block, p.channels),
             Params::Unblock(p) if p.channels > p.block => refuse("at most block channels, here", &p.block, p.channels),
             _ => Ok(()),
         }
+    }
+
+    fn takes_tiles(&self, m: u32, rows: u32, cols: u32) -> Result<(), String> {
+        let name = self.name;
+        if winograd::alpha(m).is_none() {
+            return Err(format!("kernel `{name}` takes m 2 or 4, not {m}"));
+        }
+        if rows == 0 || rows > m || cols == 0 {
+            return Err(format!("kernel `{name}` takes 1 to {m} rows and at least 1 column, not {rows} and {cols}"));
+        }
+        Ok(())
     }
 
     fn takes_len(&self, len: u32, block: u32) -> Result<(), String> {
@@ -168,6 +189,8 @@ impl Params {
         match *self {
             Self::Conv(p) => Tile { mr: p.mr, nr: p.nr, block: p.block, px: p.px },
             Self::Depthwise(p) => Tile { mr: p.mr, nr: 1, block: p.block, px: p.px },
+            Self::WinogradInput(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
+            Self::WinogradOutput(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Pool(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Binary(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Affine(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },

@@ -111,6 +111,30 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
                 })
                 .boxed()
         }
+        Family::WinogradInput => (tiles(), block, 0u32..=9, 0u32..=9)
+            .prop_map(|((m, rows, cols), block, src_gap, dst_gap)| {
+                let (src_pitch, dst_point) = ((cols + 2) * block + src_gap, cols.div_ceil(m) * block + dst_gap);
+                Params::WinogradInput(WinogradInput { m, block, rows, cols, src_pitch, dst_point })
+            })
+            .boxed(),
+        Family::WinogradOutput => (tiles(), block, prop::array::uniform3(0u32..=9), 0u32..=1, activation())
+            .prop_map(|((m, rows, cols), block, gaps, residual, activation)| {
+                let [src_gap, dst_gap, residual_gap] = gaps;
+                let src_point = cols.div_ceil(m) * block + src_gap;
+                let (dst_pitch, residual_pitch) = (cols * block + dst_gap, cols * block + residual_gap);
+                Params::WinogradOutput(WinogradOutput {
+                    m,
+                    block,
+                    rows,
+                    cols,
+                    src_point,
+                    dst_pitch,
+                    residual,
+                    residual_pitch,
+                    activation,
+                })
+            })
+            .boxed(),
         Family::Pool => pool(block).boxed(),
         Family::PlanarPool => {
             let kind = prop::sample::select(vec![PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad]);
@@ -186,6 +210,11 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
             })
             .boxed(),
     }
+}
+
+/// The m of F(m, 3), rows of results of one tile, and columns, below, at and above multiples of m.
+fn tiles() -> impl Strategy<Value = (u32, u32, u32)> {
+    prop::sample::select(vec![2u32, 4]).prop_flat_map(|m| (Just(m), 1..=m, 1u32..=14))
 }
 
 /// A block and a length that is a multiple of it.

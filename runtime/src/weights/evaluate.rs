@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::elementwise::{Operand, binary};
 use super::pack::{block_diagonal, pack_conv, pack_vector};
-use super::shape::ConvPacking;
+use super::shape::{ConvPacking, WinogradPacking};
 use super::transpose::transpose;
 use super::view::view;
+use super::winograd::pack_winograd;
 use super::{WeightError, WeightOp};
 use crate::TensorView;
 
@@ -146,6 +147,10 @@ fn apply(op: &WeightOp, operands: &[Value<'_>], shape: &[usize], dst: &mut [f32]
         WeightOp::View { start, strides, .. } => view(&a.data[*start..], strides, shape, dst),
         &WeightOp::BlockDiagonal { outputs, groups } => block_diagonal(a.shape, a.data, outputs, groups, dst),
         &WeightOp::PackConv { block, nr, inner } => pack(ConvPacking::new(a.shape, block, nr, inner), a.data, dst),
+        &WeightOp::PackWinograd { m, block, nr, inner } => {
+            let packing = WinogradPacking::new(a.shape, m, block, nr, inner);
+            pack_winograd(&packing.expect("`result_shape` made the same packing"), a.data, dst);
+        }
         // One channel in, one block a group: the taps of a block's channels lie side by side.
         &WeightOp::PackDepthwise { block } => pack(ConvPacking::new(a.shape, block, 1, 1), a.data, dst),
         WeightOp::PackVector { .. } => pack_vector(a.data, dst),

@@ -7,6 +7,7 @@ mod pack;
 mod shape;
 mod transpose;
 mod view;
+mod winograd;
 
 pub use error::WeightError;
 pub use evaluate::Evaluator;
@@ -70,6 +71,19 @@ pub enum WeightOp {
         /// Blocks of one group.
         nr: u32,
         /// Input channels of one block; 1 for a planar source.
+        inner: u32,
+    },
+    /// Weights O I 3 3, transformed for F(m, 3) of [`winograd`](crate::kernels::winograd): for each point of `G g Gᵀ`,
+    /// counted by rows, what [`PackConv`](Self::PackConv) makes of a 1×1 convolution. The transform is computed in
+    /// float64 and rounded once.
+    PackWinograd {
+        /// Rows and columns of a tile of results, 2 or 4.
+        m: u32,
+        /// Output channels of one block.
+        block: u32,
+        /// Blocks of one group.
+        nr: u32,
+        /// Input channels of one block.
         inner: u32,
     },
     /// Weights C 1 Kh Kw to `[⌈C/block⌉][kh][kw][block]`, zero where C runs out.

@@ -1,6 +1,7 @@
 //! The type rule of weight operations: the shape of a result from the shapes of the operands.
 
 use super::{WeightError, WeightOp};
+use crate::kernels::winograd;
 use crate::tensor::count;
 
 impl WeightOp {
@@ -20,6 +21,7 @@ impl WeightOp {
             Self::View { .. } => "view",
             Self::BlockDiagonal { .. } => "block_diagonal",
             Self::PackConv { .. } => "pack_conv",
+            Self::PackWinograd { .. } => "pack_winograd",
             Self::PackDepthwise { .. } => "pack_depthwise",
             Self::PackVector { .. } => "pack_vector",
         }
@@ -37,6 +39,7 @@ impl WeightOp {
             | Self::View { .. }
             | Self::BlockDiagonal { .. }
             | Self::PackConv { .. }
+            | Self::PackWinograd { .. }
             | Self::PackDepthwise { .. }
             | Self::PackVector { .. } => 1,
         }
@@ -44,7 +47,8 @@ impl WeightOp {
 
     /// The shape of the result for operands of these shapes, in the order in which they were pushed.
     ///
-    /// What [`WeightOp::PackConv`] makes has one dimension, for its last group may be narrower than the others;
+    /// What [`WeightOp::PackConv`] and [`WeightOp::PackWinograd`] make has one dimension, for its last group may be
+    /// narrower than the others;
     /// [`WeightOp::PackDepthwise`] makes `[⌈C/block⌉, Kh, Kw, block]`. A parameter's shape stands in the network, so
     /// that of [`WeightOp::Parameter`] is an error here.
     ///
@@ -60,6 +64,9 @@ impl WeightOp {
             (Self::View { start, strides, shape }, [a]) => view(a, *start, strides, shape),
             (&Self::BlockDiagonal { outputs, groups }, [a]) => block_diagonal(a, outputs, groups),
             (&Self::PackConv { block, nr, inner }, [a]) => ConvPacking::new(a, block, nr, inner).map(|p| vec![p.len]),
+            (&Self::PackWinograd { m, block, nr, inner }, [a]) => {
+                WinogradPacking::new(a, m, block, nr, inner).map(|p| vec![p.len()])
+            }
             (&Self::PackDepthwise { block }, [a]) => pack_depthwise(a, block),
             (&Self::PackVector { block }, [a]) => pack_vector(a, block),
             _ => return Err(WeightError::Operands { op: self.name(), found: operands.len() }),
@@ -173,6 +180,30 @@ impl ConvPacking {
     }
 }
 
+/// The extents of [`WeightOp::PackWinograd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WinogradPacking {
+    /// Those of one point.
+    pub(super) point: ConvPacking,
+    /// Rows, and columns, of points.
+    pub(super) alpha: usize,
+}
+
+impl WinogradPacking {
+    pub(super) fn new(shape: &[usize], m: u32, block: u32, nr: u32, inner: u32) -> Shape<Self> {
+        let &[o, i, 3, 3] = shape else { return Err("weights have the dimensions O I 3 3") };
+        let alpha = winograd::alpha(m).ok_or("m is 2 or 4")? as usize;
+        let point = ConvPacking::new(&[o, i], block, nr, inner)?;
+        count(&[point.len, alpha, alpha], size_of::<f32>()).ok_or(TOO_LARGE)?;
+        Ok(Self { point, alpha })
+    }
+
+    /// Elements of the result.
+    pub(super) const fn len(&self) -> usize {
+        self.point.len * self.alpha * self.alpha
+    }
+}
+
 fn pack_depthwise(shape: &[usize], block: u32) -> Shape {
     match *shape {
         [c, 1, kh, kw] if block > 0 => Ok(vec![c.div_ceil(block as usize), kh, kw, block as usize]),
@@ -240,6 +271,10 @@ mod tests {
             (pack.clone(), &[&[16, 16, 3]], None),
             (pack, &[&[1 << 40, 1 << 40, 1, 1]], None),
             (WeightOp::PackConv { block: 0, nr: 2, inner: 16 }, &[&[16, 16]], None),
+            (WeightOp::PackWinograd { m: 4, block: 16, nr: 2, inner: 16 }, &[&[40, 17, 3, 3]], Some(&[36 * 48 * 32])),
+            (WeightOp::PackWinograd { m: 2, block: 16, nr: 2, inner: 16 }, &[&[40, 17, 3, 3]], Some(&[16 * 48 * 32])),
+            (WeightOp::PackWinograd { m: 3, block: 16, nr: 2, inner: 16 }, &[&[40, 17, 3, 3]], None),
+            (WeightOp::PackWinograd { m: 4, block: 16, nr: 2, inner: 16 }, &[&[40, 17, 5, 5]], None),
             (WeightOp::PackDepthwise { block: 16 }, &[&[24, 1, 3, 5]], Some(&[2, 3, 5, 16])),
             (WeightOp::PackDepthwise { block: 16 }, &[&[24, 2, 3, 5]], None),
             (WeightOp::PackVector { block: 16 }, &[&[33]], Some(&[48])),

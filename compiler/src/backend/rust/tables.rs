@@ -134,6 +134,10 @@ fn weight_op(op: &WeightOp) -> TokenStream {
             let [block, nr, inner] = [*block, *nr, *inner].map(Literal::u32_unsuffixed);
             quote!(PackConv { block: #block, nr: #nr, inner: #inner })
         }
+        WeightOp::PackWinograd { m, block, nr, inner } => {
+            let [m, block, nr, inner] = [*m, *block, *nr, *inner].map(Literal::u32_unsuffixed);
+            quote!(PackWinograd { m: #m, block: #block, nr: #nr, inner: #inner })
+        }
         WeightOp::PackDepthwise { block } => {
             let block = Literal::u32_unsuffixed(*block);
             quote!(PackDepthwise { block: #block })

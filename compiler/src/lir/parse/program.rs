@@ -182,6 +182,10 @@ fn weight_op(parser: &mut Parser, parameters: &Names) -> Result<WeightOp, ParseE
             let [block, nr, inner] = counts(parser, ["block", "nr", "inner"])?;
             WeightOp::PackConv { block, nr, inner }
         }
+        "pack_winograd" => {
+            let [m, block, nr, inner] = counts(parser, ["m", "block", "nr", "inner"])?;
+            WeightOp::PackWinograd { m, block, nr, inner }
+        }
         "pack_depthwise" => {
             let [block] = counts(parser, ["block"])?;
             WeightOp::PackDepthwise { block }

@@ -55,6 +55,7 @@ fn weight_op() -> impl Strategy<Value = WeightOp> {
         }),
         any::<[u32; 2]>().prop_map(|[outputs, groups]| WeightOp::BlockDiagonal { outputs, groups }),
         any::<[u32; 3]>().prop_map(|[block, nr, inner]| WeightOp::PackConv { block, nr, inner }),
+        any::<[u32; 4]>().prop_map(|[m, block, nr, inner]| WeightOp::PackWinograd { m, block, nr, inner }),
         any::<u32>().prop_map(|block| WeightOp::PackDepthwise { block }),
         any::<u32>().prop_map(|block| WeightOp::PackVector { block }),
     ]

@@ -6,7 +6,7 @@
 use convoke_runtime::kernels::{self, Depthwise, Family, Params, Tile};
 use convoke_runtime::weights::WeightOp;
 
-use super::Conv;
+use super::{Conv, winograd};
 use crate::lir::{Affine, Binary, Expr};
 use crate::lower::tile::{self, Axis, ConvShape, ConvTiles, Segment};
 use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Schedule, Site, Storage, View, Work};
@@ -16,12 +16,13 @@ pub(super) const ALGORITHMS: &[Algorithm<Conv>] = &[
     Algorithm { name: "depthwise", choose: choose_depthwise, schedule: schedule_depthwise, emit: emit_depthwise },
     Algorithm { name: "rows", choose: choose_rows, schedule: schedule_rows, emit: emit_rows },
     Algorithm { name: "direct_planar", choose: choose_planar, schedule: schedule_direct, emit: emit_direct },
+    Algorithm { name: "winograd", choose: winograd::choose, schedule: winograd::schedule, emit: winograd::emit },
     Algorithm { name: "direct", choose: choose_blocked, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "loops", choose: choose_loops, schedule: schedule_loops, emit: emit_loops },
 ];
 
 /// Operands: x, weight, and where present bias and residual, all of the result's layout.
-fn choice(conv: &Conv, site: &Site<'_>, source: Layout, result: Layout) -> Choice {
+pub(super) fn choice(conv: &Conv, site: &Site<'_>, source: Layout, result: Layout) -> Choice {
     let mut operands = vec![Need::halo(source, halo(conv, site)), Need::Weight];
     operands.extend(conv.bias.then_some(Need::Weight));
     operands.extend(conv.epilogue.residual.then_some(Need::tensor(result)));
@@ -40,7 +41,7 @@ fn halo(conv: &Conv, site: &Site<'_>) -> Halo {
 }
 
 /// Weights and bias must be known before the run: they are packed once.
-fn packable(conv: &Conv, site: &Site<'_>) -> Result<(), String> {
+pub(super) fn packable(conv: &Conv, site: &Site<'_>) -> Result<(), String> {
     if !site.is_weight(1) || (conv.bias && !site.is_weight(2)) {
         return Err("weights or bias are computed during the run".to_owned());
     }
@@ -196,7 +197,7 @@ impl Geometry {
     }
 }
 
-fn macs(work: &Work<'_>) -> u64 {
+pub(super) fn macs(work: &Work<'_>) -> u64 {
     let weight: usize = work.operands[1].ty().shape[1..].iter().product();
     (work.results[0].elements() * weight) as u64
 }
@@ -246,7 +247,7 @@ fn emit_direct(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitte
     })
 }
 
-fn bias(conv: &Conv, e: &mut Emitter<'_>, pack: WeightOp, len: usize) -> View {
+pub(super) fn bias(conv: &Conv, e: &mut Emitter<'_>, pack: WeightOp, len: usize) -> View {
     if conv.bias { e.weight(2, "bias", pack, len) } else { e.constant("bias", 0.0, len) }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::{call, operands, params, runs};
-use crate::kernels::{Access, Affine, Binary, Conv, Map, Params, Role, ukernels};
+use crate::kernels::{Access, Affine, Binary, Conv, Map, Params, Role, WinogradOutput, ukernels};
 
 /// The parameters with the destination's pitch for all operands, so that all rows lie alike.
 fn alike(params: Params) -> Params {
@@ -13,6 +13,7 @@ fn alike(params: Params) -> Params {
         Params::Map(p) => Params::Map(Map { src_pitch: p.dst_pitch, ..p }),
         Params::Affine(p) => Params::Affine(Affine { src_pitch: p.dst_pitch, ..p }),
         Params::Binary(p) => Params::Binary(Binary { a_pitch: p.dst_pitch, b_pitch: p.dst_pitch, ..p }),
+        Params::WinogradOutput(p) => Params::WinogradOutput(WinogradOutput { residual_pitch: p.dst_pitch, ..p }),
         other => other,
     }
 }
