@@ -124,6 +124,7 @@ fn bytes(graph: &Graph, value: Value) -> u64 {
 fn is_alias(graph: &Graph, op: &Op, operands: &[Value], node: &Node) -> bool {
     let site = Site {
         target: &Target::new(Isa::Scalar),
+        exact: graph.is_exact(),
         operands: operands.iter().map(|&value| graph.type_of(value)).collect(),
         layouts: operands.iter().map(|v| graph.node(v.node).weight().is_none().then_some(Layout::Plain)).collect(),
         results: &node.types,

@@ -119,6 +119,7 @@ pub struct Operand {
 #[derive(Clone, Debug)]
 pub struct Graph {
     name: String,
+    exact: bool,
     graph: StableDiGraph<Node, Operand>,
     names: HashMap<String, NodeId>,
     inputs: Vec<NodeId>,
@@ -131,11 +132,27 @@ impl Graph {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            exact: false,
             graph: StableDiGraph::new(),
             names: HashMap::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
         }
+    }
+
+    /// The same network, computed exactly: see [`is_exact`](Self::is_exact).
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Whether every sum of products is computed as its operator defines it. Otherwise, where it is faster, an algorithm
+    /// may transform what it multiplies, and round differently: [Winograd's](convoke_runtime::kernels::winograd), whose
+    /// error is stated there.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
     }
 
     /// The network's name.

@@ -33,6 +33,7 @@ impl Graph {
         let mut header = lines.next().unwrap_or_else(|| Cursor::new("", 1));
         header.expect("graph")?;
         let mut graph = Self::new(header.name("the graph's name")?);
+        graph.exact = header.eat("exact");
         header.expect_end()?;
         for mut cursor in lines {
             let mut parser = Parser { editor: graph.edit() };

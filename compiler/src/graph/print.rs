@@ -84,7 +84,7 @@ impl fmt::Display for OutputLine<'_> {
 /// valid, the nodes that a cycle keeps out of the order stand last.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "graph {}", Name(self.name()))?;
+        writeln!(f, "graph {}{}", Name(self.name()), if self.is_exact() { " exact" } else { "" })?;
         for id in self.all_nodes() {
             writeln!(f, "{}", Line(self, id))?;
         }

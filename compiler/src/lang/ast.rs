@@ -80,6 +80,8 @@ pub(crate) struct TypePattern {
 pub(crate) struct Network {
     /// The lines of its doc comment.
     pub(crate) docs: Vec<String>,
+    /// Whether it is marked `#[exact]`.
+    pub(crate) exact: bool,
     /// `pub`, `pub(crate)`, … or nothing.
     pub(crate) visibility: String,
     pub(crate) name: Name,

@@ -183,6 +183,17 @@ impl Module {
         None
     }
 
+    /// Whether a network, or one that it is an instance of, is marked `#[exact]`.
+    pub(crate) fn is_exact(&self, network: &Network) -> bool {
+        let mut at = network;
+        for _ in 0..self.items.len() {
+            let Definition::Instance { base, .. } = &at.definition else { break };
+            let Some(Item::Network(next)) = self.find(&base.text).filter(|_| !at.exact) else { break };
+            at = next;
+        }
+        at.exact
+    }
+
     /// The constants of a network, for an instance those of the network that is written out.
     pub(crate) fn constants<'m>(&'m self, network: &'m Network) -> &'m [Parameter] {
         match self.written_out(network).map(|network| &network.definition) {

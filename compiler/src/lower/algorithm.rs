@@ -24,6 +24,8 @@ pub struct Algorithm<O: 'static> {
 pub struct Site<'a> {
     /// The machine.
     pub target: &'a Target,
+    /// Whether the network is [exact](crate::Graph::is_exact).
+    pub exact: bool,
     /// The types of its operands.
     pub operands: Vec<&'a TensorType>,
     /// For each operand, the layout in which it is produced; `None` for weights.

@@ -31,6 +31,7 @@ pub(super) fn choose(graph: &Graph, target: &Target) -> Result<Choices, LowerErr
         let operands = graph.operands(id);
         let site = Site {
             target,
+            exact: graph.is_exact(),
             operands: operands.iter().map(|&value| graph.type_of(value)).collect(),
             layouts: operands.iter().map(|value| choices.layouts.get(value).copied()).collect(),
             results: &node.types,

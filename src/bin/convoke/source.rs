@@ -26,6 +26,9 @@ pub(crate) struct Source {
     /// shape, `image=1x3x224x224`. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+    /// Compute every sum of products as it is defined, not by Winograd's algorithm where that is faster.
+    #[arg(long)]
+    exact: bool,
 }
 
 fn setting(text: &str) -> Result<(String, String), &'static str> {
@@ -71,6 +74,11 @@ impl Source {
 
     /// Its graph, and the parameters that come with it.
     pub(crate) fn read(&self) -> Result<(Graph, Option<Parameters>), Box<dyn Error>> {
+        let (graph, parameters) = self.described()?;
+        Ok((if self.exact { graph.exact() } else { graph }, parameters))
+    }
+
+    fn described(&self) -> Result<(Graph, Option<Parameters>), Box<dyn Error>> {
         let constants: Vec<_> = self.set.iter().map(|(name, value)| (name.as_str(), constant(value))).collect();
         let unknown = match zoo::find(&self.network) {
             Ok(entry) => return Ok((entry.graph_with(&constants)?, None)),

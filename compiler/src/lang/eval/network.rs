@@ -35,6 +35,7 @@ pub(crate) fn network(module: &Module, name: &str, given: &[(&str, Attribute)]) 
     let built = eval.build(network, given);
     if eval.errors.is_empty() && built.is_ok() {
         return match eval.graph.verify() {
+            Ok(()) if module.is_exact(network) => Ok(eval.graph.exact()),
             Ok(()) => Ok(eval.graph),
             Err(faults) => {
                 Err(vec![Error::new(network.name.span, format!("internal error, please report it: {faults}"))])

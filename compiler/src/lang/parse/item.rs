@@ -4,11 +4,20 @@ use super::{Parsed, Parser};
 use crate::DType;
 use crate::lang::ast::{Const, Definition, Item, Name, Network, Parameter, Routine, TypePattern};
 use crate::lang::error::Error;
-use crate::lang::token::TokenKind;
+use crate::lang::token::{Span, TokenKind};
 use crate::ops::hint::nearest;
 
 /// The words that items begin with.
 const ITEMS: [&str; 5] = ["pub", "network", "block", "fn", "const"];
+
+/// What may stand before an item.
+#[derive(Default)]
+struct Attributes {
+    /// The lines of its doc comment.
+    docs: Vec<String>,
+    /// The place of `#[exact]`.
+    exact: Option<Span>,
+}
 
 impl Parser<'_> {
     pub(super) fn items(&mut self) -> Vec<Item> {
@@ -43,11 +52,14 @@ impl Parser<'_> {
     }
 
     fn item(&mut self) -> Parsed<Item> {
-        let docs = self.docs()?;
+        let Attributes { docs, exact } = self.attributes()?;
         let visible = self.span();
         let visibility = self.visibility()?;
         let item = match self.peek() {
-            TokenKind::Ident(word) if word == "network" => return self.network(docs, visibility).map(Item::Network),
+            TokenKind::Ident(word) if word == "network" => {
+                let network = self.network(visibility)?;
+                return Ok(Item::Network(Network { docs, exact: exact.is_some(), ..network }));
+            }
             TokenKind::Ident(word) if word == "block" => self.routine("a block's name").map(Item::Block)?,
             TokenKind::Ident(word) if word == "fn" => self.routine("a function's name").map(Item::Function)?,
             TokenKind::Ident(word) if word == "const" => Item::Const(self.constant()?),
@@ -57,6 +69,10 @@ impl Parser<'_> {
             }
             _ => return Err(self.expected("`network`, `block`, `fn` or `const`")),
         };
+        if let Some(span) = exact {
+            let message = format!("a {} is not exact by itself: only a network is", item.kind());
+            return Err(Box::new(Error::new(span, message)));
+        }
         if !visibility.is_empty() {
             return Err(Box::new(Error::new(
                 visible,
@@ -66,24 +82,29 @@ impl Parser<'_> {
         Ok(item)
     }
 
-    /// The lines of a doc comment.
-    fn docs(&mut self) -> Parsed<Vec<String>> {
-        let mut docs = Vec::new();
+    /// A doc comment and `#[exact]`.
+    fn attributes(&mut self) -> Parsed<Attributes> {
+        let mut attributes = Attributes::default();
         while self.at("#") {
             let start = self.advance();
             let close = self.open('[', "an attribute in brackets")?;
-            let is_doc = self.take_word("doc") && self.take("=");
-            match self.peek() {
-                TokenKind::Text(text) if is_doc => docs.extend(text.lines().map(str::to_owned)),
-                _ => {
-                    let message = "only doc comments are allowed here";
-                    return Err(Box::new(Error::new(start.to(self.span_at(close)), message)));
+            let span = start.to(self.span_at(close));
+            if self.take_word("exact") {
+                attributes.exact = Some(span);
+            } else {
+                let is_doc = self.take_word("doc") && self.take("=");
+                match self.peek() {
+                    TokenKind::Text(text) if is_doc => attributes.docs.extend(text.lines().map(str::to_owned)),
+                    _ => {
+                        let message = "only doc comments and `#[exact]` are allowed here";
+                        return Err(Box::new(Error::new(span, message)));
+                    }
                 }
+                self.advance();
             }
-            self.advance();
             self.close(close, "`]`")?;
         }
-        Ok(docs)
+        Ok(attributes)
     }
 
     /// `pub`, `pub(crate)`, `pub(in path)` or nothing.
@@ -163,7 +184,8 @@ impl Parser<'_> {
         Ok(TypePattern { dtype, dimensions, span: start.to(end) })
     }
 
-    fn network(&mut self, docs: Vec<String>, visibility: String) -> Parsed<Network> {
+    fn network(&mut self, visibility: String) -> Parsed<Network> {
+        let (docs, exact) = (Vec::new(), false);
         self.advance();
         let name = self.name("a network's name")?;
         if self.take("=") {
@@ -172,7 +194,7 @@ impl Parser<'_> {
             let arguments = self.argument_list(close)?;
             self.close(close, "`,` or `)`")?;
             self.expect(";")?;
-            return Ok(Network { docs, visibility, name, definition: Definition::Instance { base, arguments } });
+            return Ok(Network { docs, exact, visibility, name, definition: Definition::Instance { base, arguments } });
         }
         let close = self.open('(', "the inputs in parentheses, such as `(image: f32[1, 3, 224, 224])`")?;
         let mut inputs = Vec::new();
@@ -195,7 +217,7 @@ impl Parser<'_> {
         let outputs = self.outputs()?;
         let body = self.body()?;
         let definition = Definition::Body { inputs, constants, outputs, body };
-        Ok(Network { docs, visibility, name, definition })
+        Ok(Network { docs, exact, visibility, name, definition })
     }
 
     fn input(&mut self) -> Parsed<Parameter> {

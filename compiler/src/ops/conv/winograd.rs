@@ -20,6 +20,9 @@ pub(super) fn choose(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
     if conv.groups != 1 {
         return Err(format!("{} groups", conv.groups));
     }
+    if site.exact {
+        return Err("the network is exact".to_owned());
+    }
     packable(conv, site)?;
     WinogradTiles::choose(&shape(site.target, &site.operands[0].shape, &site.results[0].shape))?;
     Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
