@@ -298,13 +298,62 @@ impl WinogradTiles {
 
 impl fmt::Display for WinogradTiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { m, rows, columns, product, .. } = self;
-        let [height, width] = self.grid();
-        write!(f, "F({m}×{m}, 3×3), {height}×{width} tiles in blocks of {rows}×{columns}, products of {product}")?;
-        match self.split {
+        let Self { m, rows, columns, product, split, percent, .. } = self;
+        let [down, across] = self.grid();
+        let nr = product.nr();
+        write!(f, "F({m}×{m}, 3×3), {down}×{across} tiles in blocks of {rows}×{columns}, channels by {nr} blocks")?;
+        match split {
             Split::Rows(parts) => write!(f, " (threads divide {parts} parts of the rows)")?,
-            Split::Channels(groups) => write!(f, " (threads divide channels, {groups} groups at a time)")?,
+            Split::Channels(groups) => {
+                write!(f, " (threads divide channels, {} blocks at a time)", groups * nr as usize)?
+            }
         }
-        write!(f, ", an estimated {} % of the time of `direct`", self.percent)
+        write!(f, ", an estimated {percent} % of the time of `direct`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tile::conv_tiles;
+    use super::*;
+
+    fn shape(side: usize, inputs: usize, outputs: usize, threads: usize) -> WinogradShape {
+        let (isa, block, images) = (Isa::Avx512, 16, 1);
+        WinogradShape { isa, block, images, inputs, outputs, height: side, width: side, threads, l2: 1 << 20 }
+    }
+
+    #[test]
+    fn spans_cover_every_result_once() {
+        for (pixels, m, tiles) in (1..40).flat_map(|p| [2, 4].map(|m| (p, m))).flat_map(|(p, m)| [(p, m, 1), (p, m, 3)])
+        {
+            let mut next = 0;
+            for span in spans(pixels, m, tiles) {
+                assert_eq!(span.first * m, next);
+                assert!(span.tiles * m >= span.pixels && span.pixels > (span.tiles - 1) * m);
+                assert!(span.count == 1 || span.tiles * m == span.pixels);
+                next += span.count * span.pixels;
+            }
+            assert_eq!(next, pixels, "{pixels} by {tiles} tiles of {m}");
+        }
+    }
+
+    #[test]
+    fn layers_get_what_suits_them() {
+        if conv_tiles(Isa::Avx512, 16).is_empty() {
+            return; // Another architecture.
+        }
+        // VGG-16's and ResNet's: the side, blocks of input and output channels, m, whether threads divide the rows.
+        for (side, inputs, outputs, m, rows) in [
+            (224, 4, 4, 4, true),
+            (56, 4, 4, 4, true),
+            (28, 8, 8, 4, true),
+            (14, 32, 32, 4, false),
+            (7, 32, 32, 2, false),
+        ] {
+            let tiles = WinogradTiles::choose(&shape(side, inputs, outputs, 2)).expect("it is faster than `direct`");
+            assert_eq!((tiles.m, matches!(tiles.split, Split::Rows(_))), (m, rows), "{side}: {tiles}");
+        }
+        let refusal = WinogradTiles::choose(&shape(1, 4, 4, 2)).expect_err("one tile has one pixel");
+        assert!(refusal.contains("of the time of `direct`"), "{refusal}");
     }
 }

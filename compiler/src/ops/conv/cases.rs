@@ -66,7 +66,7 @@ impl Row {
 pub(super) fn all() -> Vec<Case> {
     let none = Epilogue::default();
     let mut cases = Vec::new();
-    let tables = [("dense ", dense()), ("pointwise ", pointwise()), ("grouped ", grouped()), ("depthwise ", depthwise())];
+    let tables = [("dense ", dense()), ("pointwise ", pointwise()), ("grouped ", grouped()), ("depthwise ", depthwise()), ("winograd ", winograd())];
     for (kind, rows) in tables {
         cases.extend(rows.iter().map(|row| row.case(kind, none)));
     }
@@ -76,6 +76,7 @@ pub(super) fn all() -> Vec<Case> {
         ("pointwise ", row([1, 24, 4, 7], [33, 24, 1, 1])),
         ("grouped ", row([1, 24, 5, 5], [24, 12, 3, 3]).pad(1)),
         ("depthwise ", row([1, 20, 6, 9], [20, 1, 3, 3]).pad(1)),
+        ("winograd ", row([1, 16, 10, 11], [32, 16, 3, 3]).pad(1)),
     ];
     for (kind, row) in &bases {
         for (_, activation) in each_activation() {
@@ -132,6 +133,22 @@ fn dense() -> Vec<Row> {
     // Widths around the tiles.
     rows.extend([1, 2, 5, 7, 12, 27, 28, 29].map(|width| row([1, 16, 3, width], [32, 16, 3, 3]).pad(1)));
     rows
+}
+
+/// Layers that Winograd's algorithm takes: whole tiles and ones that are cut off, below or at the right; rows divided among
+/// threads, and channels.
+fn winograd() -> Vec<Row> {
+    vec![
+        row([1, 16, 8, 8], [16, 16, 3, 3]).pad(1),
+        row([1, 16, 16, 24], [16, 16, 3, 3]).pad(1).unbiased(),
+        row([1, 16, 17, 18], [32, 16, 3, 3]).pad(1),
+        row([1, 17, 19, 10], [40, 17, 3, 3]).pad(1),
+        row([2, 32, 12, 12], [16, 32, 3, 3]),
+        row([1, 16, 9, 29], [16, 16, 3, 3]).edges([2, 1, 0, 3]),
+        row([1, 160, 7, 7], [160, 160, 3, 3]).pad(1),
+        row([1, 160, 13, 13], [160, 160, 3, 3]).pad(1).unbiased(),
+        row([3, 96, 5, 6], [112, 96, 3, 3]).pad(1),
+    ]
 }
 
 fn pointwise() -> Vec<Row> {

@@ -1,6 +1,12 @@
-use convoke_runtime::Activation;
+use std::collections::HashSet;
+
+use convoke_runtime::{Activation, Isa};
 
 use super::*;
+use crate::Graph;
+use crate::lower::winograd::Split;
+use crate::lower::{self, Target, tile};
+use crate::ops::Op;
 use crate::ops::Attribute;
 use crate::ops::testing::{called, evaluated, inferred};
 
@@ -28,6 +34,36 @@ fn shapes() {
     for (op, x, weight, expected) in table {
         assert_eq!(inferred(op, &[x, weight]), expected, "{op:?}");
     }
+}
+
+/// What the cases are there for: each way in which the algorithm divides its work.
+#[test]
+fn winograd_cases_are_computed_so() {
+    if tile::conv_tiles(Isa::Avx512, 16).is_empty() {
+        return; // Another architecture.
+    }
+    let mut found = HashSet::new();
+    for case in Op::cases().into_iter().filter(|case| case.name.starts_with("winograd ")) {
+        let mut graph = Graph::new("case");
+        let mut edit = graph.edit();
+        let operands: Vec<_> = (0..)
+            .zip(&case.operands)
+            .map(|(index, operand)| {
+                let (name, ty) = (format!("x{index}"), operand.ty.clone());
+                if operand.weight { edit.parameter(name, ty) } else { edit.input(name, ty) }
+            })
+            .collect();
+        let y = edit.op("y", case.op, &operands).unwrap();
+        edit.output("y", y.into());
+        let schedules = |graph: &Graph| {
+            let plan = lower::plan(graph, &Target::new(Isa::Avx512)).unwrap();
+            plan.steps.into_iter().filter_map(|step| step.schedule.winograd).collect::<Vec<_>>()
+        };
+        let [tiles] = &schedules(&graph)[..] else { panic!("{} is computed otherwise", case.name) };
+        found.insert((tiles.m, matches!(tiles.split, Split::Rows(_))));
+        assert!(schedules(&graph.exact()).is_empty(), "{} is exact", case.name);
+    }
+    assert_eq!(found, HashSet::from([(4, true), (4, false), (2, true), (2, false)]));
 }
 
 #[test]
