@@ -239,10 +239,12 @@ impl WinogradTiles {
             .into_iter()
             .map(|(rows, columns)| tiles(rows, columns, Split::Rows(parts), shape.product(rows * columns, None)))
             .collect();
-        let product = shape.product(shape.images * down * across, None);
-        let groups = product.segments.first().map_or(0, |segment| segment.groups);
-        let some = (1..=groups).filter(|some| groups.is_multiple_of(*some) && groups / some >= shape.threads);
-        candidates.extend(some.map(|some| tiles(down, across, Split::Channels(some), product.clone())));
+        for nr in [None, Some(1), Some(2)] {
+            let product = shape.product(shape.images * down * across, nr);
+            let groups = product.segments.first().map_or(0, |segment| segment.groups);
+            let some = (1..=groups).filter(|some| groups.is_multiple_of(*some) && groups / some >= shape.threads);
+            candidates.extend(some.map(|some| tiles(down, across, Split::Channels(some), product.clone())));
+        }
         candidates
     }
 

@@ -15,8 +15,8 @@ use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Schedule, Sit
 pub(super) const ALGORITHMS: &[Algorithm<Conv>] = &[
     Algorithm { name: "depthwise", choose: choose_depthwise, schedule: schedule_depthwise, emit: emit_depthwise },
     Algorithm { name: "rows", choose: choose_rows, schedule: schedule_rows, emit: emit_rows },
-    Algorithm { name: "direct_planar", choose: choose_planar, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "winograd", choose: winograd::choose, schedule: winograd::schedule, emit: winograd::emit },
+    Algorithm { name: "direct_planar", choose: choose_planar, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "direct", choose: choose_blocked, schedule: schedule_direct, emit: emit_direct },
     Algorithm { name: "loops", choose: choose_loops, schedule: schedule_loops, emit: emit_loops },
 ];
@@ -197,7 +197,7 @@ impl Geometry {
     }
 }
 
-pub(super) fn macs(work: &Work<'_>) -> u64 {
+fn macs(work: &Work<'_>) -> u64 {
     let weight: usize = work.operands[1].ty().shape[1..].iter().product();
     (work.results[0].elements() * weight) as u64
 }

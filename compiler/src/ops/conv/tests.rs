@@ -63,7 +63,7 @@ fn winograd_cases_are_computed_so() {
         found.insert((tiles.m, matches!(tiles.split, Split::Rows(_))));
         assert!(schedules(&graph.exact()).is_empty(), "{} is exact", case.name);
     }
-    assert_eq!(found, HashSet::from([(4, true), (4, false), (2, true), (2, false)]));
+    assert_eq!(found, HashSet::from([(4, true), (4, false), (2, true)]));
 }
 
 #[test]

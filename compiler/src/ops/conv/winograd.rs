@@ -6,7 +6,8 @@ use convoke_runtime::kernels::{self, Params, WinogradInput, WinogradOutput};
 use convoke_runtime::weights::WeightOp;
 
 use super::Conv;
-use super::lower::{bias, choice, macs, packable};
+use super::lower::{bias, choice, packable};
+use crate::TensorType;
 use crate::lir::Affine;
 use crate::lower::tile::Segment;
 use crate::lower::winograd::{Points, Split, WinogradShape, WinogradTiles, spans};
@@ -20,16 +21,25 @@ pub(super) fn choose(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
     if conv.groups != 1 {
         return Err(format!("{} groups", conv.groups));
     }
+    let (channels, block) = (site.operands[0].shape[1], site.target.block());
+    if site.layouts[0] == Some(Layout::Plain) && channels < block {
+        return Err(format!("a planar source of {channels} channels, fewer than a block"));
+    }
     if site.exact {
         return Err("the network is exact".to_owned());
     }
     packable(conv, site)?;
-    WinogradTiles::choose(&shape(site.target, &site.operands[0].shape, &site.results[0].shape))?;
+    WinogradTiles::choose(&shape(site.target, site.operands[0], &site.results[0]))?;
     Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
 }
 
-fn shape(target: &Target, input: &[usize], output: &[usize]) -> WinogradShape {
-    let block = target.block();
+/// A schedule by the products that are left of the convolution's own.
+fn share(input: &TensorType, output: &TensorType) -> Schedule {
+    Schedule::of_macs((output.elements() * input.shape[1] * 9) as u64 / 4)
+}
+
+fn shape(target: &Target, x: &TensorType, y: &TensorType) -> WinogradShape {
+    let (block, input, output) = (target.block(), &x.shape, &y.shape);
     WinogradShape {
         isa: target.isa,
         block,
@@ -39,20 +49,20 @@ fn shape(target: &Target, input: &[usize], output: &[usize]) -> WinogradShape {
         outputs: output[1].div_ceil(block),
         height: output[2],
         width: output[3],
-        threads: target.threads.max(1) as usize,
+        threads: target.threads.min(share(x, y).threads).max(1) as usize,
         l2: target.l2.max(1),
     }
 }
 
 fn of_work(work: &Work<'_>) -> WinogradShape {
-    shape(work.target, &work.operands[0].ty().shape, &work.results[0].shape)
+    shape(work.target, work.operands[0].ty(), &work.results[0])
 }
 
 pub(super) fn schedule(_: &Conv, work: &Work<'_>) -> Schedule {
     let shape = of_work(work);
     let tiles = WinogradTiles::choose(&shape).expect("the algorithm was chosen for this shape");
     let scratch = tiles.scratch(&shape);
-    Schedule { winograd: Some(tiles), scratch, ..Schedule::of_macs(macs(work) / 4) }
+    Schedule { winograd: Some(tiles), scratch, ..share(work.operands[0].ty(), &work.results[0]) }
 }
 
 pub(super) fn emit(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'_>) {
