@@ -125,7 +125,7 @@ impl WinogradTiles {
     /// V and M of so many tiles and blocks of input and output channels.
     #[must_use]
     pub fn matrices(&self, tiles: usize, inputs: usize, outputs: usize, block: usize) -> Points {
-        let [v, m] = [inputs, outputs].map(|blocks| (blocks * tiles | 1) * block);
+        let [v, m] = [inputs, outputs].map(|blocks| ((blocks * tiles) | 1) * block);
         Points { v, m, v_len: self.points() * v, m_len: self.points() * m }
     }
 
