@@ -86,6 +86,9 @@ impl Runnable {
                 }
                 Arc::clone(jit::compile(&compile(graph, &target)?)?.network())
             }
+            Backend::Rust if graph.is_exact() => {
+                return Err("`--exact` is for code that is made now: use it with `--backend jit`".into());
+            }
             Backend::Rust => {
                 let entry = self.source.entry();
                 let entry = entry.ok_or("only networks of the zoo are compiled into this command as Rust")?;
