@@ -321,7 +321,8 @@ mod tests {
 
     fn shape(side: usize, inputs: usize, outputs: usize, threads: usize) -> WinogradShape {
         let (isa, block, images) = (Isa::Avx512, 16, 1);
-        WinogradShape { isa, block, images, inputs, outputs, height: side, width: side, threads, l2: 1 << 20 }
+        let (channels, l2) = (inputs * block, 1 << 20);
+        WinogradShape { isa, block, images, channels, inputs, outputs, height: side, width: side, threads, l2 }
     }
 
     #[test]
