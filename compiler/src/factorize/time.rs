@@ -63,11 +63,15 @@ impl Modelled {
             // How much longer whole vectors of channels are.
             let whole = |channels: usize| channels.next_multiple_of(lanes) as f64 / channels.max(1) as f64;
             let outputs = weight.first().map_or(1.0, |&channels| whole(channels));
-            let inputs = weight.get(1).map_or(1.0, |&channels| whole(channels));
+            let direct = 1.6 * lanes as f64 / outputs;
             // Multiply-adds a cycle.
             let rate = match node.algorithm_name {
-                "direct_planar" => 1.6 * lanes as f64 / outputs,
-                "direct" => 1.6 * lanes as f64 / (outputs * inputs),
+                "direct_planar" | "direct" => direct,
+                "winograd" => {
+                    let percent = step.schedule.winograd.as_ref().map_or(100, |tiles| tiles.percent);
+                    direct * 100.0 / percent.max(1) as f64
+                }
+                "rows" => 0.8 * lanes as f64,
                 "depthwise" => 0.4 * lanes as f64 / outputs,
                 _ => 0.5,
             };
@@ -112,7 +116,8 @@ mod tests {
         let seconds = Modelled::new(Target::new(Isa::Avx512)).seconds(&graphs.each_ref()).expect("it has a plan");
         let [sixteen, six, many, depthwise, pointwise] = seconds[..] else { panic!("one for each") };
         assert!(six > 2.0 * (6.0 * 6.0) / (16.0 * 16.0) * sixteen, "whole vectors");
-        assert!(many > 4.0 * sixteen && many > 3.0 * pointwise);
+        // By Winograd's algorithm, nine taps take the products of four or two and a quarter.
+        assert!(many > 4.0 * sixteen && many > 2.0 * pointwise);
         assert!(depthwise > many / 64.0, "far from the peak");
     }
 }

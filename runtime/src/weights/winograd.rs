@@ -30,8 +30,8 @@ fn pack<const A: usize>(packing: &WinogradPacking, src: &[f32], dst: &mut [f32])
         for outer in 0..i.div_ceil(inner) {
             let channels = inner.min(i - outer * inner);
             taps.clear();
-            taps.resize(inner * 9 * width.next_multiple_of(LANES), 0.0);
             let stride = width.next_multiple_of(LANES);
+            taps.resize(channels * 9 * stride, 0.0);
             let from = &src[(first * point.block * i + outer * inner) * 9..];
             transpose_matrix(from, i * 9, (rows, channels * 9), &mut taps, |column| column * stride);
             for (channel, taps) in taps.chunks_exact(9 * stride).enumerate() {
