@@ -1,5 +1,5 @@
 //! Functions of one number, `yᵢ = f(xᵢ)`, that have no kernel of their own; X of any shape, Y of the same. Each is a row
-//! of [`table`].
+//! of `table`.
 
 mod table;
 
