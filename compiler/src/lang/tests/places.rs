@@ -1,4 +1,4 @@
-//! At run time a text has the same errors as in the macro, at the same places: the cases are those of `tests/ui`.
+//! At run time a text has the same errors as in the macro, at the same places: the cases are those of `macros/tests/ui`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::lang::Module;
 
 #[test]
 fn same_errors_as_the_macro() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../macros/tests/ui");
     let mut cases = 0;
     for entry in std::fs::read_dir(&folder).expect("the folder of the macro's tests") {
         let path = entry.expect("an entry").path();

@@ -1,6 +1,6 @@
 //! Mistakes in `cnn!` and what the compiler says: each error stands at the tokens to blame and tells both shapes.
 //!
-//! `TRYBUILD=overwrite cargo test --test ui` writes the messages anew.
+//! `TRYBUILD=overwrite cargo test -p convoke-macros` writes the messages anew.
 
 #[test]
 fn mistakes() {
