@@ -1,8 +1,8 @@
 //! Where a network departs from its reference first, and whether float32 determines it so far.
 //!
 //! Some networks with synthetic parameters are chaotic: their blocks multiply every difference, and the reference's own
-//! roundings with it. What an output is good for is therefore measured: the image is changed by a few units in the last
-//! place, which no reference can tell from its own roundings, and what follows differs from it by at least as much.
+//! roundings with it. What an output is good for is therefore measured: parameters and image are changed by a unit in
+//! the last place, which no reference can tell from its own roundings, and what follows differs from it by as much.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,8 +14,8 @@ use convoke::{Model, Parameters, Tensor, jit, synthetic};
 use crate::TOLERANCE;
 use crate::reference::Checkpoint;
 
-/// The relative change of a pixel that shows what float32 determines: four units in the last place.
-const CHANGE: f32 = 4.0 * f32::EPSILON;
+/// The relative change of a number that shows what float32 determines: a unit in its last place.
+const CHANGE: f32 = f32::EPSILON;
 
 /// How much farther the reference may be than that change: both have roundings, and a change is one sample of theirs.
 const SLACK: f64 = 4.0;
@@ -23,8 +23,8 @@ const SLACK: f64 = 4.0;
 /// What the checkpoints say.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// All checkpoints agree, and the output as far as float32 determines it: it changes as much with the image's last
-    /// places.
+    /// All checkpoints agree, and the output as far as float32 determines it: it changes as much with the last places of
+    /// parameters and image.
     Undetermined { change: f32, compared: usize },
     /// The operators' definitions give something else: the network is another one.
     Network(Difference),
@@ -58,7 +58,9 @@ pub(crate) fn locate(
     }
     let mut model = Model::new(jit::compile(&marked)?, parameters)?;
     let computed = model.run(&[image])?.to_vec();
-    let changed = model.run(&[&shaken(image)])?;
+    let shaken_parameters = parameters.iter().map(|(name, view)| (name.to_owned(), shaken(name, &view.to_tensor())));
+    let mut model = Model::new(jit::compile(&marked)?, &Parameters::from_tensors(shaken_parameters))?;
+    let changed = model.run(&[&shaken("image", image)])?;
     let first = graph.outputs().len();
     let values =
         marks.iter().zip(&computed[first..]).zip(&changed[first..]).map(|(((checkpoint, _), value), changed)| {
@@ -80,11 +82,11 @@ pub(crate) fn locate(
     Ok(first_difference(computed).map_or(Verdict::Agree { compared: marks.len() }, Verdict::Code))
 }
 
-/// The image with every pixel changed by [`CHANGE`], up or down.
-fn shaken(image: &Tensor) -> Tensor {
-    let mut shaken = image.clone();
-    for (pixel, u) in shaken.data_mut().iter_mut().zip(synthetic::uniform("shaken")) {
-        *pixel *= if u < 0.5 { 1.0 - CHANGE } else { 1.0 + CHANGE };
+/// The tensor with every element changed by [`CHANGE`], up or down.
+fn shaken(name: &str, tensor: &Tensor) -> Tensor {
+    let mut shaken = tensor.clone();
+    for (element, u) in shaken.data_mut().iter_mut().zip(synthetic::uniform(&format!("{name} shaken"))) {
+        *element *= if u < 0.5 { 1.0 - CHANGE } else { 1.0 + CHANGE };
     }
     shaken
 }
@@ -156,8 +158,8 @@ impl fmt::Display for Verdict {
         match self {
             Self::Undetermined { change, compared } => write!(
                 f,
-                "  float32 determines no more: the image's last places change the output by {change:.2e}; all {compared} \
-                 checkpoints agree as far as they are determined"
+                "  float32 determines no more: the last places of parameters and image change the output by {change:.2e}; all \
+                 {compared} checkpoints agree as far as they are determined"
             ),
             Self::Network(difference) => {
                 write!(f, "  {difference}, by the operators' definitions: it is another network")
