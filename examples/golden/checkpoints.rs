@@ -17,8 +17,11 @@ use crate::reference::Checkpoint;
 /// The relative change of a number that shows what float32 determines: a unit in its last place.
 const CHANGE: f32 = f32::EPSILON;
 
-/// How much farther the reference may be than that change: both have roundings, and a change is one sample of theirs.
+/// How much farther the reference may be than that change: both have roundings, and a change is a sample of theirs.
 const SLACK: f64 = 4.0;
+
+/// Changes tried, the largest effect of which counts: of a chaotic network, one says little.
+const CHANGES: usize = 4;
 
 /// What the checkpoints say.
 #[derive(Debug, PartialEq)]
@@ -56,19 +59,26 @@ pub(crate) fn locate(
     for (i, (_, value)) in marks.iter().enumerate() {
         marked.edit().output(format!("checkpoint{i}"), *value);
     }
-    let mut model = Model::new(jit::compile(&marked)?, parameters)?;
+    let network = jit::compile(&marked)?;
+    let mut model = Model::new(network.clone(), parameters)?;
     let computed = model.run(&[image])?.to_vec();
-    let shaken_parameters = parameters.iter().map(|(name, view)| (name.to_owned(), shaken(name, &view.to_tensor())));
-    let mut model = Model::new(jit::compile(&marked)?, &Parameters::from_tensors(shaken_parameters))?;
-    let changed = model.run(&[&shaken("image", image)])?;
     let first = graph.outputs().len();
+    let mut changes = vec![0.0_f64; computed.len()];
+    for sample in 0..CHANGES {
+        let parameters =
+            parameters.iter().map(|(name, view)| (name.to_owned(), shaken(name, sample, &view.to_tensor())));
+        let mut model = Model::new(network.clone(), &Parameters::from_tensors(parameters))?;
+        let changed = model.run(&[&shaken("image", sample, image)])?;
+        for (change, (computed, changed)) in changes.iter_mut().zip(computed.iter().zip(changed)) {
+            *change = change.max(largest_difference(computed, changed));
+        }
+    }
+    let values = marks.iter().zip(&computed[first..]).zip(&changes[first..]);
     let values =
-        marks.iter().zip(&computed[first..]).zip(&changed[first..]).map(|(((checkpoint, _), value), changed)| {
-            (*checkpoint, value, SLACK * largest_difference(value, changed) / scale(checkpoint))
-        });
+        values.map(|(((checkpoint, _), value), change)| (*checkpoint, value, SLACK * change / scale(checkpoint)));
     if first_difference(values).is_none() {
         let largest = computed[0].data().iter().fold(0.0, |largest: f64, value| largest.max(f64::from(value.abs())));
-        let change = (largest_difference(&computed[0], &changed[0]) / largest) as f32;
+        let change = (changes[0] / largest) as f32;
         let compared = marks.len();
         let undetermined = f64::from(error) <= SLACK * f64::from(change);
         return Ok(if undetermined { Verdict::Undetermined { change, compared } } else { Verdict::Agree { compared } });
@@ -82,10 +92,10 @@ pub(crate) fn locate(
     Ok(first_difference(computed).map_or(Verdict::Agree { compared: marks.len() }, Verdict::Code))
 }
 
-/// The tensor with every element changed by [`CHANGE`], up or down.
-fn shaken(name: &str, tensor: &Tensor) -> Tensor {
+/// The tensor with every element changed by [`CHANGE`], up or down, differently for each sample.
+fn shaken(name: &str, sample: usize, tensor: &Tensor) -> Tensor {
     let mut shaken = tensor.clone();
-    for (element, u) in shaken.data_mut().iter_mut().zip(synthetic::uniform(&format!("{name} shaken"))) {
+    for (element, u) in shaken.data_mut().iter_mut().zip(synthetic::uniform(&format!("{name} shaken {sample}"))) {
         *element *= if u < 0.5 { 1.0 - CHANGE } else { 1.0 + CHANGE };
     }
     shaken
