@@ -18,6 +18,7 @@ mod cursor;
 mod edit;
 mod error;
 pub mod evaluate;
+mod gradient;
 
 mod parse;
 mod print;
@@ -28,6 +29,7 @@ mod weight_text;
 
 pub use edit::Editor;
 pub use error::{Fault, FaultKind, Faults, GraphError, ParseError};
+pub use gradient::GradientError;
 pub use types::{DType, TensorType};
 pub use weight::WeightExpr;
 

@@ -31,6 +31,37 @@ pub fn define(activation: Activation, x: f64) -> f64 {
     }
 }
 
+/// `f′`, of `f(x)` where [`Slope`](super::slope::Slope) says so, of x otherwise; 0 at the bounds of a clip.
+#[must_use]
+pub fn slope(activation: Activation, v: f64) -> f64 {
+    let inside = |low: f64, high: f64| if low < v && v < high { 1.0 } else { 0.0 };
+    match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => inside(0.0, f64::INFINITY),
+        Activation::LeakyRelu { alpha } => {
+            if v > 0.0 {
+                1.0
+            } else {
+                alpha.into()
+            }
+        }
+        Activation::Clip { low, high } => inside(low.into(), high.into()),
+        Activation::Sigmoid => v * (1.0 - v),
+        Activation::Tanh => 1.0 - v * v,
+        Activation::Silu => sigmoid(v) * (1.0 + v * (1.0 - sigmoid(v))),
+        Activation::HardSigmoid { alpha, .. } => f64::from(alpha) * inside(0.0, 1.0),
+        Activation::HardSwish if v <= -3.0 => 0.0,
+        Activation::HardSwish if v >= 3.0 => 1.0,
+        Activation::HardSwish => v / 3.0 + 0.5,
+        Activation::Gelu => 0.5 * erfc(-v / SQRT_2) + v * (-0.5 * v * v).exp() / (2.0 * PI).sqrt(),
+        Activation::GeluTanh => {
+            let root = (2.0 / PI).sqrt();
+            let tanh = (root * (v + 0.044_715 * v * v * v)).tanh();
+            0.5 * (1.0 + tanh + v * (1.0 - tanh * tanh) * root * (1.0 + 3.0 * 0.044_715 * v * v))
+        }
+    }
+}
+
 /// The nodes of ONNX that apply an activation to the value `x`, and the value that they make.
 pub fn export(activation: Activation, x: String, e: &mut Exporter<'_>) -> String {
     match activation {

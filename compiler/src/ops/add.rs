@@ -9,9 +9,7 @@ use convoke_runtime::kernels::BinaryOp;
 use convoke_runtime::weights::WeightOp;
 
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, commutative,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, TypeError, commutative};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lir::{self, FunctionBuilder, Reg};
@@ -60,6 +58,14 @@ impl Operator for Add {
 
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         commutative::to_weight(WeightOp::Add, self.epilogue, operands)
+    }
+
+    /// `ā = b̄ = ȳ`.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        a.without(self.epilogue)?;
+        let y = a.cotangent()?;
+        a.give(0, |_| Ok(y))?;
+        a.give(1, |_| Ok(y))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Add", import: |node| node.binary(Self::default()) }, Rule { operator: "Sum", import: |node| node.variadic(Self::default()) }];

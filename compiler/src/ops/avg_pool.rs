@@ -9,7 +9,8 @@ use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::FLAG;
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
+use super::conv_transpose::ConvTranspose;
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
@@ -37,6 +38,16 @@ impl AvgPool {
     pub fn window(&self) -> Window {
         let Self { kernel, stride, padding, ceil_mode, .. } = *self;
         Window { kernel, stride, dilation: [1, 1], padding, ceil: ceil_mode }
+    }
+
+    /// What the sum under the window at `place` of an image of `size` is divided by; `pixels` of it lie on the image.
+    fn count(&self, pixels: usize, place: [usize; 2], size: [usize; 2]) -> usize {
+        let along = |axis: usize| {
+            let start = place[axis] * self.stride[axis];
+            let end = size[axis] + self.padding[axis] + self.padding[axis + 2];
+            (start + self.kernel[axis]).min(end) - start
+        };
+        if self.count_include_pad { along(0) * along(1) } else { pixels }
     }
 
     fn new(Window { kernel, stride, padding, ceil, .. }: Window, count_include_pad: bool) -> Self {
@@ -77,16 +88,28 @@ impl Operator for AvgPool {
     }
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
-        let window = self.window();
         let size = [operands[0].shape()[2], operands[0].shape()[3]];
-        pool::evaluate(operands[0], window, |pixels, place| {
+        pool::evaluate(operands[0], self.window(), |pixels, place| {
             let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
-            let padded = [0, 1].map(|axis| {
-                let start = place[axis] * window.stride[axis];
-                let end = size[axis] + window.padding[axis] + window.padding[axis + 2];
-                (start + window.kernel[axis]).min(end) - start
-            });
-            sum / if self.count_include_pad { padded[0] * padded[1] } else { pixels.len() } as f64
+            sum / self.count(pixels.len(), place, size) as f64
+        })
+    }
+
+    /// A mean is a depthwise convolution with weights `1 / count`: `x̄` is the transposed one of `ȳ / count` with ones.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, x) = (a.cotangent()?, a.operand(0));
+        let sizes = [x, y].map(|value| [2, 3].map(|dim| a.shape(value)[dim]));
+        let [[height, width], [rows, columns]] = sizes;
+        let counted = Tensor::from_vec(&[1, 1, height, width], vec![1.0; height * width]).expect("an image of ones");
+        let sums = pool::evaluate(&counted, self.window(), |pixels, place| {
+            1.0 / self.count(pixels.len(), place, [height, width]) as f64
+        });
+        let channels = a.shape(x)[1];
+        a.give(0, |a| {
+            let shares = a.constant(&[1, 1, rows, columns], sums[0].data());
+            let shares = a.mul(y, shares)?;
+            let ones = a.constant(&[channels, 1, self.kernel[0], self.kernel[1]], &[1.0]);
+            a.op(ConvTranspose::adjoint(&self.window(), channels, sizes), &[shares, ones])
         })
     }
 

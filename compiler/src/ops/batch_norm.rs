@@ -12,9 +12,8 @@ use convoke_runtime::weights::WeightOp;
 use super::arguments::FLOAT;
 use super::epilogue::each_activation;
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, check};
+use crate::graph::Value;
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Site, View};
@@ -93,6 +92,43 @@ impl Operator for BatchNorm {
 
     fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
         (!epilogue.residual).then_some(Self { epilogue, ..*self }.into())
+    }
+
+    /// With `x̂ = (x − mean) / √(var + eps)`: `x̄ = ȳ · weight / √(var + eps)`, `w̄eight = Σ ȳ · x̂`, `b̄ias = Σ ȳ`,
+    /// `m̄ean = −Σ x̄`, `v̄ar = −½ · w̄eight · weight / (var + eps)`, sums over all but channels.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        a.without(self.epilogue)?;
+        let (y, [x, weight, _, mean, var]) = (a.cotangent()?, [0, 1, 2, 3, 4].map(|index| a.operand(index)));
+        let channels = a.shape(weight);
+        let dims: Vec<usize> = (0..a.shape(y).len()).filter(|&dim| dim != 1).collect();
+        let [zeros, ones] = [0.0, 1.0].map(|value| a.constant(&channels, &[value]));
+        let sum = |a: &mut Adjoint<'_, '_>, value: Value| {
+            let sum = a.sum(value, &dims)?;
+            a.reshape(sum, &channels)
+        };
+        // The same operator without its shift.
+        let by_x = |a: &mut Adjoint<'_, '_>| a.op(*self, &[y, weight, zeros, zeros, var]);
+        let by_weight = |a: &mut Adjoint<'_, '_>| {
+            let normal = a.op(*self, &[x, ones, zeros, mean, var])?;
+            let product = a.mul(y, normal)?;
+            sum(a, product)
+        };
+        a.give(0, by_x)?;
+        a.give(1, by_weight)?;
+        a.give(2, |a| sum(a, y))?;
+        a.give(3, |a| {
+            let shift = by_x(a)?;
+            let shift = sum(a, shift)?;
+            a.scaled(shift, -1.0)
+        })?;
+        a.give(4, |a| {
+            let product = by_weight(a)?;
+            let product = a.mul(product, weight)?;
+            let eps = a.constant(&[], &[self.eps]);
+            let shifted = a.add(var, eps)?;
+            let quotient = a.div(product, shifted)?;
+            a.scaled(quotient, -0.5)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "BatchNormalization", import }];

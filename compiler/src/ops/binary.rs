@@ -4,10 +4,8 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::Reader;
-use super::{
-    Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Operator, TypeError,
-    check, commutative,
-};
+use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, NotDerived, Operator, TypeError, check, commutative, compare};
+use super::select::Select;
 use crate::{DType, TensorType};
 use crate::lir::{self, Compare, FunctionBuilder, Reg, math};
 use crate::lower::Algorithm;
@@ -130,6 +128,69 @@ impl Operator for Binary {
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
         commutative::evaluate(operands, Epilogue::default(), |a, b| self.function.define(a, b))
+    }
+
+    /// `ā` and `b̄` are ȳ times the slope: 1 and −1 of a difference, `1/b` and `−y/b` of a quotient, `b·aᵇ⁻¹` and `y·ln a` of
+    /// a power. The smaller or larger takes ȳ, equal ones half each.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (cotangent, [left, right], y) = (a.cotangent()?, [0, 1].map(|index| a.operand(index)), a.result(0));
+        let compared = |a: &mut Adjoint<'_, '_>, function, x, y| a.op(compare::Compare { function }, &[x, y]);
+        match self.function {
+            Function::Sub => {
+                a.give(0, |_| Ok(cotangent))?;
+                a.give(1, |a| a.scaled(cotangent, -1.0))
+            }
+            Function::Div => {
+                a.give(0, |a| a.div(cotangent, right))?;
+                a.give(1, |a| {
+                    let product = a.mul(cotangent, y)?;
+                    let quotient = a.div(product, right)?;
+                    a.scaled(quotient, -1.0)
+                })
+            }
+            Function::Pow => {
+                a.give(0, |a| {
+                    let one = a.constant(&[], &[1.0]);
+                    let exponent = a.sub(right, one)?;
+                    let power = a.op(*self, &[left, exponent])?;
+                    let slope = a.mul(right, power)?;
+                    a.mul(cotangent, slope)
+                })?;
+                a.give(1, |a| {
+                    let log = a.op(Unary::new(unary::Function::Log), &[left])?;
+                    let slope = a.mul(y, log)?;
+                    a.mul(cotangent, slope)
+                })
+            }
+            Function::Min | Function::Max => {
+                let zero = a.constant(&[], &[0.0]);
+                for (index, [own, other]) in [[left, right], [right, left]].into_iter().enumerate() {
+                    let [small, large] = if self.function == Function::Min { [own, other] } else { [other, own] };
+                    a.give(index, |a| {
+                        let (half, equal) = (a.scaled(cotangent, 0.5)?, compared(a, compare::Function::Equal, own, other)?);
+                        let rest = a.op(Select, &[equal, half, zero])?;
+                        let chosen = compared(a, compare::Function::Less, small, large)?;
+                        a.op(Select, &[chosen, cotangent, rest])
+                    })?;
+                }
+                Ok(())
+            }
+            Function::Prelu => {
+                let zero = a.constant(&[], &[0.0]);
+                let below = compared(a, compare::Function::Less, left, zero)?;
+                a.give(0, |a| {
+                    let scaled = a.mul(cotangent, right)?;
+                    a.op(Select, &[below, scaled, cotangent])
+                })?;
+                a.give(1, |a| {
+                    let product = a.mul(cotangent, left)?;
+                    a.op(Select, &[below, product, zero])
+                })
+            }
+            Function::DivTrunc | Function::Fmod | Function::Mod => {
+                Err(NotDerived::because(format!("`{}` is of whole numbers", self.function.name())))
+            }
+        }
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Sub", import: |node| node.binary(Self { function: Function::Sub }) },

@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::Reader;
-use super::{Arguments, Attribute, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check};
 use crate::lir::{Compare, FunctionBuilder, Reg, Unary};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
@@ -54,6 +54,14 @@ impl Operator for Cast {
             };
         }
         vec![result]
+    }
+
+    /// `x̄ = ȳ` where both are real numbers.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        match self.to {
+            DType::F32 => a.cotangent().and_then(|y| a.give(0, |_| Ok(y))),
+            DType::I64 | DType::Bool => Err(NotDerived::because(format!("its result has type {}", self.to))),
+        }
     }
 
     const ONNX: &'static [Rule] =

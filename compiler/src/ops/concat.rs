@@ -8,7 +8,8 @@ use convoke_runtime::kernels::{Copy, Params};
 
 use super::arguments::AXIS;
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check};
+use super::slice::Slice;
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
@@ -64,6 +65,20 @@ impl Operator for Concat {
             first += part;
         }
         vec![result]
+    }
+
+    /// Each operand its part of ȳ.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        let axis = check::axis(self.axis, a.shape(y).len()).expect("the graph is verified");
+        let mut first = 0;
+        for index in 0..a.operands() {
+            let end = first + a.shape(a.operand(index))[axis] as i64;
+            let part = Slice { axes: vec![axis as i64], starts: vec![first], ends: vec![end], steps: vec![1] };
+            a.give(index, |a| a.op(part, &[y]))?;
+            first = end;
+        }
+        Ok(())
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Concat", import }];

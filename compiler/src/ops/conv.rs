@@ -20,10 +20,9 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{EDGES, FLAG, PAIR, SIZE};
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op, Operator, ParameterSpec,
-    TypeError, Window, check, image, weighted,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, Window, check, image, weighted};
+use super::conv_transpose::ConvTranspose;
+use super::conv_weight_gradient::ConvWeightGradient;
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -163,6 +162,28 @@ impl Operator for Conv {
 
     fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
         Some(Self { epilogue, ..*self }.into())
+    }
+
+    /// `x̄` is the transposed convolution of ȳ with the same weight, `w̄eight` that of [`ConvWeightGradient`], and
+    /// `b̄ias = Σ ȳ` over images and pixels.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        a.without(self.epilogue)?;
+        let (y, [x, weight]) = (a.cotangent()?, [0, 1].map(|index| a.operand(index)));
+        let Self { stride, dilation, groups, padding, .. } = *self;
+        let kernel = [2, 3].map(|dim| a.shape(weight)[dim]);
+        a.give(0, |a| {
+            let sizes = [x, y].map(|value| [2, 3].map(|dim| a.shape(value)[dim]));
+            let transposed = ConvTranspose::adjoint(&self.window(kernel), groups, sizes);
+            a.op(transposed, &[y, weight])
+        })?;
+        a.give(1, |a| a.op(ConvWeightGradient { kernel, stride, dilation, groups, padding }, &[x, y]))?;
+        if !self.bias {
+            return Ok(());
+        }
+        a.give(2, |a| {
+            let (sum, channels) = (a.sum(y, &[0, 2, 3])?, a.shape(a.operand(2)));
+            a.reshape(sum, &channels)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Conv", import }];

@@ -15,9 +15,9 @@ mod lower;
 use convoke_runtime::Tensor;
 
 use super::arguments::{EDGES, FLAG, LENGTHS, PAIR, SIZE};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Operator, ParameterSpec, TypeError, check, weighted,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, NotDerived, Operator, ParameterSpec, TypeError, check, weighted};
+use super::conv::Conv;
+use super::conv_weight_gradient::ConvWeightGradient;
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -48,6 +48,21 @@ impl Default for ConvTranspose {
 }
 
 impl ConvTranspose {
+    /// What takes results of windows that slide over images back to the images, `[image, result]` being the sizes.
+    pub(super) fn adjoint(window: &Window, groups: usize, [image, result]: [[usize; 2]; 2]) -> Self {
+        let Window { stride, dilation, .. } = *window;
+        let mut op = Self { stride, dilation, groups, bias: false, ..Self::default() };
+        for axis in 0..2 {
+            let before = window.padding[axis];
+            let reach = (result[axis] - 1) * stride[axis] + (window.kernel[axis] - 1) * dilation[axis] + 1;
+            // The last window ends before the image does, or beyond it.
+            let (end, reach) = (image[axis] + before, reach);
+            (op.padding[axis], op.padding[axis + 2]) = (before, reach.saturating_sub(end));
+            op.output_padding[axis] = end.saturating_sub(reach);
+        }
+        op
+    }
+
     /// Height and width of the result for an image of `size`.
     fn size(&self, size: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], TypeError> {
         let along = |axis: usize| {
@@ -185,6 +200,28 @@ impl Operator for ConvTranspose {
             [x, weight, ..] => product(&x.shape).saturating_mul(product(weight.shape.get(1..).unwrap_or_default())),
             _ => 0,
         }
+    }
+
+    /// `x̄` is the convolution of ȳ with the same weight, whose own gradient gives `w̄eight`, with x and ȳ exchanged;
+    /// `b̄ias = Σ ȳ` over images and pixels.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, [x, weight]) = (a.cotangent()?, [0, 1].map(|index| a.operand(index)));
+        let Self { stride, dilation, groups, padding, .. } = *self;
+        let kernel = [2, 3].map(|dim| a.shape(weight)[dim]);
+        let conv = Conv { stride, dilation, groups, padding, bias: false, ..Conv::default() };
+        let [size, result] = [x, y].map(|value| [2, 3].map(|dim| a.shape(value)[dim]));
+        if (0..2).any(|axis| conv.window(kernel).count(result).map_or(true, |count| count[axis] != size[axis])) {
+            return Err(NotDerived::because(format!("output_padding {:?} is not below its stride", self.output_padding)));
+        }
+        a.give(0, |a| a.op(conv, &[y, weight]))?;
+        a.give(1, |a| a.op(ConvWeightGradient { kernel, stride, dilation, groups, padding }, &[y, x]))?;
+        if !self.bias {
+            return Ok(());
+        }
+        a.give(2, |a| {
+            let (sum, channels) = (a.sum(y, &[0, 2, 3])?, a.shape(a.operand(2)));
+            a.reshape(sum, &channels)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "ConvTranspose", import }];

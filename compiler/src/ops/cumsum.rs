@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
@@ -59,6 +59,12 @@ impl Operator for Cumsum {
             *y = terms.map(|other| f64::from(x[first + other * inner])).sum::<f64>() as f32;
         }
         vec![result]
+    }
+
+    /// `x̄` is the running sum of ȳ from the other end.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        a.give(0, |a| a.op(Self { reverse: !self.reverse, ..*self }, &[y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "CumSum", import }];

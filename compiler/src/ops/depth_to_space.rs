@@ -6,10 +6,8 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{Reader, SIZE};
-use super::{
-    Arguments, Attribute, Attributes, CallError, Case, Constructor, Operator, TypeError, check,
-    moved,
-};
+use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Constructor, Derived, Operator, TypeError, check, moved};
+use super::transpose::Transpose;
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
@@ -96,6 +94,21 @@ impl Operator for DepthToSpace {
             let channel = index[1] * steps[0] + index[2] % b * steps[1] + index[3] % b * steps[2];
             Ok(vec![index[0], channel, index[2] / b, index[3] / b])
         })]
+    }
+
+    /// `x̄` is ȳ with each square as channels again, by the way back of the dimensions.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape, b) = (a.cotangent()?, a.shape(a.operand(0)), self.block);
+        let squares = [shape[0], shape[1] / (b * b), shape[2], b, shape[3], b];
+        let order = match self.order {
+            Order::Dcr => vec![0, 3, 5, 1, 2, 4],
+            Order::Crd => vec![0, 1, 3, 5, 2, 4],
+        };
+        a.give(0, |a| {
+            let squares = a.reshape(y, &squares)?;
+            let channels = a.op(Transpose { order }, &[squares])?;
+            a.reshape(channels, &shape)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "DepthToSpace", import }];

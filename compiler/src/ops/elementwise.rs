@@ -4,7 +4,8 @@ use convoke_runtime::{Activation, Tensor};
 
 use super::activations::{self, define};
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, CallError, Case, Op, Operator, TypeError, check};
+use super::slope::Slope;
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Op, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::{Algorithm, elementwise};
 use crate::onnx::Rule;
@@ -66,6 +67,10 @@ impl<T: Elementwise> Operator for T {
 
     fn activation(&self) -> Option<Activation> {
         Some(self.function())
+    }
+
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        Slope::derive(self.function(), a)
     }
 
     const ONNX: &'static [Rule] = <T as Elementwise>::ONNX;

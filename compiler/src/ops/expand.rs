@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::SHAPE;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, broadcast, check, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, broadcast, check, moved};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
@@ -47,6 +47,12 @@ impl Operator for Expand {
             *y = x;
         }
         vec![result]
+    }
+
+    /// `x̄` is the sum of ȳ along what was repeated.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        a.give(0, |_| Ok(y))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Expand", import }];

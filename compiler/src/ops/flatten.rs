@@ -7,7 +7,7 @@ use convoke_runtime::weights::WeightOp;
 
 use super::arguments::LENGTH;
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, reshape};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lower::{self, Algorithm, Choice, Layout, Need};
 use crate::graph::WeightExpr;
@@ -57,6 +57,12 @@ impl Operator for Flatten {
         let [x] = operands else { return None };
         let shape = self.infer(&[x.ty()]).ok()?.remove(0).shape;
         WeightExpr::apply(WeightOp::Reshape(shape.into()), operands.to_vec()).ok()
+    }
+
+    /// `x̄` is ȳ in the shape of x.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        a.give(0, |a| a.reshape(y, &shape))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Flatten", import }];

@@ -7,7 +7,10 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::{Copy, Params};
 
 use super::arguments::AXIS;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check};
+use super::indexed::Reduction;
+use super::scatter_nd::ScatterNd;
+use super::transpose::Transpose;
 use crate::lir::{Binary, Compare, Reg};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule};
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -67,6 +70,24 @@ impl Operator for Gather {
             }
         }
         vec![result]
+    }
+
+    /// `x̄` is the sum of what was taken of each slice; rows of x are brought in front, and back.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, [x, indices]) = (a.cotangent()?, [0, 1].map(|index| a.operand(index)));
+        let (shape, lists, rank) = (a.shape(x), a.shape(indices), a.shape(y).len());
+        let axis = check::axis(self.axis, shape.len()).expect("the graph is verified");
+        let front: Vec<usize> = (axis..axis + lists.len()).chain(0..axis).chain(axis + lists.len()..rank).collect();
+        let back: Vec<usize> = (1..=axis).chain([0]).chain(axis + 1..shape.len()).collect();
+        let zeros: Vec<usize> = [axis].into_iter().chain(0..axis).chain(axis + 1..shape.len()).collect();
+        let zeros: Vec<usize> = zeros.into_iter().map(|dim| shape[dim]).collect();
+        a.give(0, |a| {
+            let zeros = a.constant(&zeros, &[0.0]);
+            let indices = a.reshape(indices, &[lists.as_slice(), &[1]].concat())?;
+            let new = a.op(Transpose { order: front }, &[y])?;
+            let sums = a.op(ScatterNd { reduction: Reduction::Add }, &[zeros, indices, new])?;
+            a.op(Transpose { order: back }, &[sums])
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Gather", import }];

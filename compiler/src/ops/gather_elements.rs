@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::AXIS;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, indexed, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check, indexed, moved};
+use super::indexed::Reduction;
+use super::scatter_elements::ScatterElements;
 use crate::lower::elementwise::by_elements;
 use crate::lower::nest::{Nest, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need};
@@ -45,6 +47,15 @@ impl Operator for GatherElements {
             source[axis] = indexed::resolve(indices.data()[flat], x.shape()[axis]);
             Ok(source)
         })]
+    }
+
+    /// `x̄` is the sum of what was taken of each element.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, indices, shape) = (a.cotangent()?, a.operand(1), a.shape(a.operand(0)));
+        a.give(0, |a| {
+            let zeros = a.constant(&shape, &[0.0]);
+            a.op(ScatterElements { axis: self.axis, reduction: Reduction::Add }, &[zeros, indices, y])
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule {

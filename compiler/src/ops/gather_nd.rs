@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::LENGTH;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, indexed, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check, indexed, moved};
+use super::indexed::Reduction;
+use super::scatter_nd::ScatterNd;
 use crate::lower::elementwise::by_elements;
 use crate::lower::nest::{Nest, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need};
@@ -46,6 +48,18 @@ impl Operator for GatherNd {
             let chosen = (0..k).map(|i| indexed::resolve(indices.data()[list + i], x.shape()[batch + i]));
             Ok(index[..batch].iter().copied().chain(chosen).chain(index[outer.len()..].iter().copied()).collect())
         })]
+    }
+
+    /// `x̄` is the sum of what was taken of each slice.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, indices, shape) = (a.cotangent()?, a.operand(1), a.shape(a.operand(0)));
+        if self.batch_dims > 0 {
+            return Err(NotDerived::because(format!("it has batch_dims {}; only 0 has a rule", self.batch_dims)));
+        }
+        a.give(0, |a| {
+            let zeros = a.constant(&shape, &[0.0]);
+            a.op(ScatterNd { reduction: Reduction::Add }, &[zeros, indices, y])
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule {

@@ -6,7 +6,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
@@ -35,6 +35,15 @@ impl Operator for GlobalAvgPool {
         pool::evaluate_global(operands[0], |pixels| {
             let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
             sum / pixels.len() as f64
+        })
+    }
+
+    /// `x̄ = ȳ / (H·W)` at every pixel.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        a.give(0, |a| {
+            let share = a.scaled(y, 1.0 / (shape[2] * shape[3]) as f32)?;
+            a.broadcast(share, &shape)
         })
     }
 

@@ -6,7 +6,9 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, image, pool};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, image, pool};
+use super::max_pool::MaxPool;
+use super::max_pool_gradient::MaxPoolGradient;
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
@@ -33,6 +35,14 @@ impl Operator for GlobalMaxPool {
 
     fn evaluate(&self, operands: &[&Tensor]) -> Vec<Tensor> {
         pool::evaluate_global(operands[0], |pixels| pixels.iter().copied().fold(f32::NEG_INFINITY, f32::max).into())
+    }
+
+    /// That of a [`MaxPool`] of the whole image.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, x) = (a.cotangent()?, a.operand(0));
+        let kernel = [2, 3].map(|dim| a.shape(x)[dim]);
+        let pool = MaxPool { kernel, stride: [1, 1], padding: [0; 4], dilation: [1, 1], ceil_mode: false };
+        a.give(0, |a| a.op(MaxPoolGradient { pool }, &[x, y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "GlobalMaxPool", import: |node| image::global(node, Self) }];

@@ -8,7 +8,7 @@ mod lower;
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, Reader};
-use super::{Arguments, Attribute, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -176,6 +176,10 @@ impl Operator for GridSample {
             *y = sum as f32;
         }
         vec![result]
+    }
+
+    fn derive(&self, _: &mut Adjoint<'_, '_>) -> Derived {
+        Err(NotDerived::because("there is no rule for regions that are computed"))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "GridSample", import }];

@@ -7,10 +7,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, FLOAT, SIZE};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Operator, ParameterSpec, TypeError, check,
-    normalization,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, ParameterSpec, TypeError, check, normalization};
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk, blocked_extents};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule, Work};
@@ -94,6 +91,11 @@ impl Operator for GroupNorm {
             let channel = flat / pixels;
             [channel / channels, channel % (groups * channels)]
         })
+    }
+
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let view @ [_, groups, channels, _] = self.extents(&a.shape(a.operand(0)));
+        normalization::derive(a, self.eps, &view, &[2, 3], &[1, groups, channels, 1])
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "GroupNormalization", import: group },

@@ -5,10 +5,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG, FLOAT};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Operator, ParameterSpec, TypeError, check,
-    normalization,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, ParameterSpec, TypeError, check, normalization};
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
@@ -69,6 +66,13 @@ impl Operator for LayerNorm {
         let axis = check::axis(self.axis, shape.len()).expect("the operands have types that the operator accepts");
         let group: usize = shape[axis..].iter().product();
         normalization::evaluate(operands, self.eps, |flat| [flat / group, flat % group])
+    }
+
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let shape = a.shape(a.operand(0));
+        let axis = check::axis(self.axis, shape.len()).expect("the graph is verified");
+        let [outer, group] = [&shape[..axis], &shape[axis..]].map(|dims| dims.iter().product());
+        normalization::derive(a, self.eps, &[outer, group], &[1], &[1, group])
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "LayerNormalization", import }];

@@ -10,10 +10,7 @@ use convoke_runtime::Tensor;
 use super::arguments::{FLAG, SIZE};
 use super::epilogue::each_activation;
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, ParameterSpec, TypeError, check,
-    weighted,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, check, weighted};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use super::add::Add;
@@ -109,6 +106,25 @@ impl Operator for Linear {
 
     fn with_epilogue(&self, epilogue: Epilogue) -> Option<Op> {
         Some(Self { epilogue, ..*self }.into())
+    }
+
+    /// `x̄ = ȳ · weight`, `w̄eight = ȳᵀ · x` and `b̄ias = Σ ȳ` over rows.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        a.without(self.epilogue)?;
+        let (y, [x, weight]) = (a.cotangent()?, [0, 1].map(|index| a.operand(index)));
+        let [outputs, inputs] = [0, 1].map(|dim| a.shape(weight)[dim]);
+        let rows = a.shape(y).iter().product::<usize>() / outputs;
+        let transpose = Transpose { order: vec![1, 0] };
+        a.give(0, |a| {
+            let transposed = a.op(transpose.clone(), &[weight])?;
+            a.op(Self { bias: false, ..*self }, &[y, transposed])
+        })?;
+        let y = a.reshape(y, &[rows, outputs])?;
+        a.give(1, |a| {
+            let (x, transposed) = (a.reshape(x, &[rows, inputs])?, a.op(transpose, &[y])?);
+            a.op(MatMul, &[transposed, x])
+        })?;
+        if self.bias { a.give(2, |_| Ok(y)) } else { Ok(()) }
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Gemm", import }];

@@ -4,7 +4,7 @@
 
 use convoke_runtime::Tensor;
 
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, broadcast, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, broadcast, check};
 use crate::TensorType;
 use crate::lir::{Affine, Binary, Expr, Reg};
 use crate::lower::nest::{Lines, Walk, strips};
@@ -108,6 +108,35 @@ impl Operator for MatMul {
     fn macs(&self, operands: &[&TensorType], results: &[TensorType]) -> u64 {
         let k = operands[0].shape.last().copied().unwrap_or(1);
         (results[0].elements() as u64).saturating_mul(k as u64)
+    }
+
+    /// `ā = ȳ · bᵀ` and `b̄ = aᵀ · ȳ`, of the last two dimensions.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, operands) = (a.cotangent()?, [a.operand(0), a.operand(1)]);
+        // A row, or a column, gets the dimension that it lacks.
+        let matrix = |a: &Adjoint<'_, '_>, index: usize| {
+            let (batch, [rows, columns]) = split(&a.shape(operands[index]), index == 1);
+            [batch, vec![rows, columns]].concat()
+        };
+        let shapes = [matrix(a, 0), matrix(a, 1)];
+        let [rows, columns] = [shapes[0][shapes[0].len() - 2], shapes[1][shapes[1].len() - 1]];
+        let vectors = operands.iter().filter(|&&operand| a.shape(operand).len() == 1).count();
+        let shape = a.shape(y);
+        let batch = &shape[..shape.len() - (2 - vectors)];
+        let y = a.reshape(y, &[batch, &[rows, columns]].concat())?;
+        for index in [0, 1] {
+            a.give(index, |a| {
+                let other = a.reshape(operands[1 - index], &shapes[1 - index])?;
+                let last = shapes[1 - index].len() - 1;
+                let order = (0..last - 1).chain([last, last - 1]).collect();
+                let other = a.op(Transpose { order }, &[other])?;
+                let product = a.op(Self, &if index == 0 { [y, other] } else { [other, y] })?;
+                let product = a.sum_to(product, &shapes[index])?;
+                let own = a.shape(operands[index]);
+                a.reshape(product, &own)
+            })?;
+        }
+        Ok(())
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "MatMul", import }];

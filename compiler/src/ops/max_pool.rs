@@ -8,9 +8,8 @@ use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::PAIR;
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, Window, image, pool,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
+use super::max_pool_gradient::MaxPoolGradient;
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
@@ -84,6 +83,12 @@ impl Operator for MaxPool {
         pool::evaluate(operands[0], self.window(), |pixels, _| {
             pixels.iter().copied().fold(f32::NEG_INFINITY, f32::max).into()
         })
+    }
+
+    /// `x̄` by [`MaxPoolGradient`]: ȳ where the maximum was.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, x) = (a.cotangent()?, a.operand(0));
+        a.give(0, |a| a.op(MaxPoolGradient { pool: *self }, &[x, y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "MaxPool", import }];

@@ -3,6 +3,7 @@
 //! To add one, write its file and add its line to the list at the end; `docs/add-an-operator.md` leads through it.
 
 pub mod activations;
+pub mod adjoint;
 pub mod arguments;
 mod attributes;
 pub mod broadcast;
@@ -25,6 +26,7 @@ mod testing;
 mod weighted;
 mod window;
 
+pub use adjoint::{Adjoint, Derived, NotDerived};
 pub use arguments::{Arguments, Reader};
 pub use attributes::{Attribute, Attributes};
 pub use call::{Call, CallError, Construction, Constructor, ParameterSpec};
@@ -140,6 +142,14 @@ macro_rules! operators {
                 match self { $(Self::$name(op) => op.to_weight(operands)),+ }
             }
 
+            /// See [`Operator::derive`].
+            ///
+            /// # Errors
+            /// Why it has no derivative.
+            pub fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+                match self { $(Self::$name(op) => op.derive(a)),+ }
+            }
+
             /// See [`Operator::export`]; what rides at its end is written as well.
             ///
             /// # Errors
@@ -209,6 +219,7 @@ operators! {
     concat::Concat,
     conv::Conv,
     conv_transpose::ConvTranspose,
+    conv_weight_gradient::ConvWeightGradient,
     cumsum::Cumsum,
     depth_to_space::DepthToSpace,
     expand::Expand,
@@ -228,6 +239,7 @@ operators! {
     linear::Linear,
     matmul::MatMul,
     max_pool::MaxPool,
+    max_pool_gradient::MaxPoolGradient,
     mul::Mul,
     one_hot::OneHot,
     pad::Pad,
@@ -244,6 +256,7 @@ operators! {
     sigmoid::Sigmoid,
     silu::Silu,
     slice::Slice,
+    slope::Slope,
     softmax::Softmax,
     space_to_depth::SpaceToDepth,
     split::Split,

@@ -9,9 +9,7 @@ use convoke_runtime::kernels::BinaryOp;
 use convoke_runtime::weights::WeightOp;
 
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Epilogue, Op, Operator, TypeError, commutative,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, TypeError, commutative};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lir::{self, FunctionBuilder, Reg};
@@ -60,6 +58,14 @@ impl Operator for Mul {
 
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         commutative::to_weight(WeightOp::Mul, self.epilogue, operands)
+    }
+
+    /// `ā = ȳ · b`, `b̄ = ȳ · a`.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        a.without(self.epilogue)?;
+        let (y, factors) = (a.cotangent()?, [a.operand(0), a.operand(1)]);
+        a.give(0, |a| a.mul(y, factors[1]))?;
+        a.give(1, |a| a.mul(y, factors[0]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Mul", import: |node| node.binary(Self::default()) }];

@@ -3,8 +3,9 @@
 
 use convoke_runtime::Tensor;
 
-use super::{TypeError, check};
+use super::{Adjoint, Derived, TypeError, check, unary};
 use crate::TensorType;
+use crate::graph::Value;
 use crate::lir::{Binary, Reg, Unary};
 use crate::lower::Emitter;
 use crate::lower::nest::{Elements, Lines};
@@ -13,6 +14,50 @@ use crate::lower::nest::{Elements, Lines};
 pub(super) fn operands(found: &[&TensorType]) -> Result<(), TypeError> {
     let names = ["x", "scale", "bias"];
     check::operands(found, &names[..found.len().clamp(1, 3)])
+}
+
+/// With `x̂ = (x − mean) / √(variance + eps)` and `ḡ = ȳ · scale`: `x̄ = (ḡ − mean ḡ − x̂ · mean(ḡ · x̂)) / √(variance +
+/// eps)`, `s̄cale = Σ ȳ · x̂` and `b̄ias = Σ ȳ`. Groups lie along `axes` of X's elements in the shape `view`, scale and bias
+/// in the shape `affine`.
+pub(super) fn derive(a: &mut Adjoint<'_, '_>, eps: f32, view: &[usize], axes: &[usize], affine: &[usize]) -> Derived {
+    let count = axes.iter().map(|&axis| view[axis]).product::<usize>() as f32;
+    let mean = |a: &mut Adjoint<'_, '_>, value: Value| {
+        let sum = a.sum(value, axes)?;
+        a.scaled(sum, 1.0 / count)
+    };
+    let (x, y) = (a.reshape(a.operand(0), view)?, a.reshape(a.cotangent()?, view)?);
+    let centre = mean(a, x)?;
+    let difference = a.sub(x, centre)?;
+    let square = a.mul(difference, difference)?;
+    let variance = mean(a, square)?;
+    let eps = a.constant(&[], &[eps]);
+    let shifted = a.add(variance, eps)?;
+    let root = a.op(unary::Unary::new(unary::Function::Sqrt), &[shifted])?;
+    let normal = a.div(difference, root)?;
+    let shape = a.shape(a.operand(0));
+    a.give(0, |a| {
+        let mut scaled = y;
+        if a.operands() > 1 {
+            let scale = a.reshape(a.operand(1), affine)?;
+            scaled = a.mul(y, scale)?;
+        }
+        let product = a.mul(scaled, normal)?;
+        let (along, level) = (mean(a, product)?, mean(a, scaled)?);
+        let along = a.mul(normal, along)?;
+        let rest = a.sub(scaled, level)?;
+        let rest = a.sub(rest, along)?;
+        let quotient = a.div(rest, root)?;
+        a.reshape(quotient, &shape)
+    })?;
+    for index in 1..a.operands() {
+        let own = a.shape(a.operand(index));
+        a.give(index, |a| {
+            let product = if index == 1 { a.mul(y, normal)? } else { y };
+            let sum = a.sum_to(product, affine)?;
+            a.reshape(sum, &own)
+        })?;
+    }
+    Ok(())
 }
 
 /// `element` gives, for each element of X, its group and the index of its scale and bias.

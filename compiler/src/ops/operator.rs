@@ -5,7 +5,9 @@ use std::sync::Arc;
 use convoke_runtime::{Activation, Tensor};
 
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Epilogue, Op};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, NotDerived, Op,
+};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lower::Algorithm;
@@ -90,6 +92,14 @@ pub trait Operator: Sized + 'static + Clone + std::fmt::Debug + PartialEq + Into
     /// [`WeightOp`](convoke_runtime::weights::WeightOp) says what it does.
     fn to_weight(&self, _operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         None
+    }
+
+    /// Writes its derivative: from the cotangents of its results those of its operands.
+    ///
+    /// # Errors
+    /// Why it has none.
+    fn derive(&self, _a: &mut Adjoint<'_, '_>) -> Derived {
+        Err(NotDerived::because("its results do not vary smoothly with its operands"))
     }
 
     /// The operators of ONNX that become this one.

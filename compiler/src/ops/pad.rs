@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXES, EDGES, FLOAT, Reader};
-use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, From, Movement, Region, Step};
@@ -164,6 +164,16 @@ impl Operator for Pad {
             let source = |dim: usize| self.mode.source(index[dim] as i64 - self.before[dim], own[dim] as i64);
             (0..own.len()).map(source).collect::<Option<_>>().ok_or(self.value)
         })]
+    }
+
+    /// `x̄` is ȳ without what was added, or where that was taken from x, with it added there.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        if self.mode != Mode::Constant {
+            return a.give(0, |a| a.moved(self.clone()));
+        }
+        let [before, after] = [&self.before, &self.after].map(|list| list.iter().map(|&count| -count).collect());
+        a.give(0, |a| a.op(Self { before, after, value: 0.0, ..*self }, &[y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Pad", import }];

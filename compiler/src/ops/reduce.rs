@@ -3,8 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXES, FLAG, Reader};
-use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Operator, TypeError};
+use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, NotDerived, Operator, TypeError, compare, unary};
 use super::check;
+use super::compare::Compare;
 use crate::{DType, TensorType};
 use crate::lir::{self, Reg, Unary, math};
 use crate::lower::nest::{Line, Lines, Walk, blocked_extents};
@@ -242,6 +243,49 @@ impl Operator for Reduce {
             *y = self.function.define(line.into_iter()) as f32;
         }
         vec![result]
+    }
+
+    /// Each element gets its line's ȳ times the slope of the function: 1 of a sum, `1/n` of a mean, `sign x` of L1, `x / y`
+    /// of L2, `2x` of a sum of squares, `1 / Σ x` of its logarithm, `exp(x − y)` of log-sum-exp. Elements that are the
+    /// maximum or minimum share it evenly.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let shape = a.shape(a.operand(0));
+        let reduced = self.reduced(shape.len()).expect("the graph is verified");
+        let [kept, _] = Self::shapes(&shape, &reduced);
+        let (cotangent, x) = (a.cotangent()?, a.operand(0));
+        let cotangent = a.reshape(cotangent, &kept)?;
+        let y = a.reshape(a.result(0), &kept)?;
+        let along: Vec<usize> = (0..shape.len()).filter(|&dim| reduced[dim]).collect();
+        let count: usize = along.iter().map(|&dim| shape[dim]).product();
+        a.give(0, |a| {
+            let slope = match self.function {
+                Function::Sum => return a.broadcast(cotangent, &shape),
+                Function::Mean => {
+                    let share = a.scaled(cotangent, 1.0 / count as f32)?;
+                    return a.broadcast(share, &shape);
+                }
+                Function::Max | Function::Min => {
+                    let equal = a.op(Compare { function: compare::Function::Equal }, &[x, y])?;
+                    let equal = a.op(Cast { to: DType::F32 }, &[equal])?;
+                    let ties = a.sum(equal, &along)?;
+                    a.div(equal, ties)?
+                }
+                Function::L1 => a.op(unary::Unary::new(unary::Function::Sign), &[x])?,
+                Function::L2 => a.div(x, y)?,
+                Function::SumSquare => a.scaled(x, 2.0)?,
+                Function::LogSum => {
+                    let sum = a.sum(x, &along)?;
+                    let one = a.constant(&shape, &[1.0]);
+                    a.div(one, sum)?
+                }
+                Function::LogSumExp => {
+                    let difference = a.sub(x, y)?;
+                    a.op(unary::Unary::new(unary::Function::Exp), &[difference])?
+                }
+                Function::Prod => return Err(NotDerived::because("there is no rule for products along a dimension")),
+            };
+            a.mul(cotangent, slope)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "ReduceSum", import: |node| import(node, Function::Sum) },

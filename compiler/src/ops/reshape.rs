@@ -7,7 +7,7 @@ use convoke_runtime::weights::WeightOp;
 
 use super::arguments::{NEW_SHAPE, SHAPE};
 use super::export::{Exported, Exporter};
-use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check};
 use crate::TensorType;
 use crate::lower::{self, Algorithm};
 use crate::graph::WeightExpr;
@@ -97,6 +97,12 @@ impl Operator for Reshape {
 
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         WeightExpr::apply(WeightOp::Reshape(self.shape.clone().into()), operands.to_vec()).ok()
+    }
+
+    /// `x̄` is ȳ in the shape of x.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        a.give(0, |a| a.reshape(y, &shape))
     }
 
     const ONNX: &'static [Rule] = &[

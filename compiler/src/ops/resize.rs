@@ -12,7 +12,8 @@ mod taps;
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG, FLOAT, Reader, SHAPE, float};
-use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check};
+use super::matmul::MatMul;
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -188,6 +189,33 @@ impl Operator for Resize {
             *y = places.iter().map(|&(place, weight)| weight * f64::from(x.data()[place])).sum::<f64>() as f32;
         }
         vec![result]
+    }
+
+    /// Resizing is linear, dimension by dimension: `x̄` is ȳ times the transposed matrix of each, which resizing the
+    /// columns of the identity gives.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        a.give(0, |a| {
+            let mut value = y;
+            for (dim, &extent) in shape.iter().enumerate().filter(|&(dim, &extent)| self.shape[dim] != extent) {
+                let identity = (0..extent * extent).map(|i| f32::from(u8::from(i % (extent + 1) == 0))).collect();
+                let identity = Tensor::from_vec(&[extent, extent], identity).expect("a square");
+                let along = Self {
+                    shape: vec![extent, self.shape[dim]],
+                    scales: vec![1.0, self.scales[dim]],
+                    ..self.clone()
+                };
+                // Rows are elements of x, columns those of y.
+                let matrix = along.evaluate(&[&identity]).remove(0);
+                let transposed = a.constant(matrix.shape(), matrix.data());
+                let found = a.shape(value);
+                let [outer, inner] = [&found[..dim], &found[dim + 1..]].map(|dims| dims.iter().product::<usize>());
+                value = a.reshape(value, &[outer, found[dim], inner])?;
+                value = a.op(MatMul, &[transposed, value])?;
+                value = a.reshape(value, &[&found[..dim], &[extent], &found[dim + 1..]].concat())?;
+            }
+            Ok(value)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Resize", import: resize },

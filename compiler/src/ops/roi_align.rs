@@ -5,7 +5,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, FLOAT, PAIR, SIZE};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, indexed};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check, indexed};
 use crate::lir::{Affine, Binary, Compare, Expr, Reg, Unary};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule, View};
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -108,6 +108,10 @@ impl Operator for RoiAlign {
             *y = (sum / (self.samples * self.samples) as f64) as f32;
         }
         vec![result]
+    }
+
+    fn derive(&self, _: &mut Adjoint<'_, '_>) -> Derived {
+        Err(NotDerived::because("there is no rule for regions that are computed"))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "RoiAlign", import }];

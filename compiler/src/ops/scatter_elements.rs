@@ -4,7 +4,7 @@ use convoke_runtime::Tensor;
 
 use super::arguments::AXIS;
 use super::indexed::{self, REDUCTION, Reduction};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check};
 use crate::lower::nest::{Nest, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
 use crate::onnx::{Item, Node, Rule, Unsupported};
@@ -58,6 +58,10 @@ impl Operator for ScatterElements {
             *y = self.reduction.define(*y, update);
         }
         vec![result]
+    }
+
+    fn derive(&self, _: &mut Adjoint<'_, '_>) -> Derived {
+        Err(NotDerived::because("there is no rule for places that are computed"))
     }
 
     const ONNX: &'static [Rule] =

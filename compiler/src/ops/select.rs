@@ -2,7 +2,7 @@
 
 use convoke_runtime::Tensor;
 
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, broadcast, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, broadcast, check};
 use crate::lir::{Compare, FunctionBuilder, Reg};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};
@@ -48,6 +48,14 @@ impl Operator for Select {
             *y = if c != 0.0 { a } else { b };
         }
         vec![result]
+    }
+
+    /// `ā` is ȳ where the condition holds, `b̄` elsewhere.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, condition) = (a.cotangent()?, a.operand(0));
+        let zero = a.constant(&[], &[0.0]);
+        a.give(1, |a| a.op(Self, &[condition, y, zero]))?;
+        a.give(2, |a| a.op(Self, &[condition, zero, y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Where", import }];

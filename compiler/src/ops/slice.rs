@@ -3,7 +3,8 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::AXES;
-use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
+use super::pad::{Mode, Pad};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, From, Movement, Region, Step};
@@ -103,6 +104,19 @@ impl Operator for Slice {
         let shape: Vec<usize> = ranges.iter().map(|range| range.count).collect();
         let source = |(&index, range): (&usize, &Range)| (range.first as i64 + index as i64 * range.step) as usize;
         vec![moved::evaluate(operands[0], &shape, |index| Ok(index.iter().zip(&ranges).map(source).collect()))]
+    }
+
+    /// `x̄` is ȳ with zeros where nothing was taken; of steps other than 1, each element where it came from.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        let ranges = self.ranges(&shape).expect("the graph is verified");
+        if ranges.iter().any(|range| range.step != 1) {
+            return a.give(0, |a| a.moved(self.clone()));
+        }
+        let before: Vec<i64> = ranges.iter().map(|range| range.first as i64).collect();
+        let after = |(range, &extent): (&Range, &usize)| (extent - range.first - range.count) as i64;
+        let after = ranges.iter().zip(&shape).map(after).collect();
+        a.give(0, |a| a.op(Pad { before, after, mode: Mode::Constant, value: 0.0 }, &[y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Slice", import }];

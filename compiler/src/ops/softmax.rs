@@ -6,9 +6,7 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG};
 use super::export::{Exported, Exporter};
-use super::{
-    Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Operator, TypeError, check, reshape,
-};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, TypeError, check, reshape};
 use crate::TensorType;
 use crate::lir::{Binary, math};
 use crate::lower::nest::{Elements, Lines, Walk};
@@ -77,6 +75,23 @@ impl Operator for Softmax {
             }
         }
         vec![result]
+    }
+
+    /// `x̄ = y · (ȳ − Σ ȳ·y)`; of the logarithm `x̄ = ȳ − softmax(x) · Σ ȳ`.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (cotangent, x, y) = (a.cotangent()?, a.operand(0), a.result(0));
+        let axis = check::axis(self.axis, a.shape(y).len()).expect("the graph is verified");
+        a.give(0, |a| {
+            if self.log {
+                let (share, sum) = (a.op(Self { log: false, ..*self }, &[x])?, a.sum(cotangent, &[axis])?);
+                let share = a.mul(share, sum)?;
+                return a.sub(cotangent, share);
+            }
+            let product = a.mul(cotangent, y)?;
+            let sum = a.sum(product, &[axis])?;
+            let difference = a.sub(cotangent, sum)?;
+            a.mul(difference, y)
+        })
     }
 
     const ONNX: &'static [Rule] = &[

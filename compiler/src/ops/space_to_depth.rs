@@ -3,7 +3,8 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::SIZE;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check, moved};
+use super::depth_to_space::{DepthToSpace, Order};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
@@ -45,6 +46,12 @@ impl Operator for SpaceToDepth {
             let (square, channel) = (index[1] / c, index[1] % c);
             Ok(vec![index[0], channel, index[2] * b + square / b, index[3] * b + square % b])
         })]
+    }
+
+    /// `x̄` is ȳ with channels as squares again.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        a.give(0, |a| a.op(DepthToSpace { block: self.block, order: Order::Dcr }, &[y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "SpaceToDepth", import }];

@@ -4,7 +4,9 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, SHAPE};
 use super::slice::{Range, region};
-use super::{Arguments, Attributes, Call, CallError, Case, Construction, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
+use super::concat::Concat;
+use crate::graph::Value;
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region};
@@ -75,6 +77,22 @@ impl Operator for Split {
             moved::evaluate(operands[0], &shape, |index| Ok(index.iter().zip(&ranges).map(source).collect()))
         });
         parts.collect()
+    }
+
+    /// `x̄` is all ȳ, one after the other; zeros where one does not matter.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let cotangents = a.cotangents();
+        a.give(0, |a| {
+            let part = |(index, cotangent): (usize, &Option<Value>)| match cotangent {
+                Some(cotangent) => *cotangent,
+                None => {
+                    let shape = a.shape(a.result(index as u16));
+                    a.constant(&shape, &[0.0])
+                }
+            };
+            let parts: Vec<Value> = cotangents.iter().enumerate().map(part).collect();
+            a.op(Concat { axis: self.axis }, &parts)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Split", import }];

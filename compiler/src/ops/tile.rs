@@ -3,7 +3,7 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::SHAPE;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check, moved};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, Movement, Region, Step};
@@ -42,6 +42,18 @@ impl Operator for Tile {
         let shape: Vec<usize> = own.iter().zip(&self.repeats).map(|(a, b)| a * b).collect();
         let source = |(index, extent): (&usize, &usize)| index % extent;
         vec![moved::evaluate(operands[0], &shape, |index| Ok(index.iter().zip(own).map(source).collect()))]
+    }
+
+    /// `x̄` is the sum of the repetitions in ȳ.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, shape) = (a.cotangent()?, a.shape(a.operand(0)));
+        let split: Vec<usize> = self.repeats.iter().zip(&shape).flat_map(|(&count, &extent)| [count, extent]).collect();
+        let repeats: Vec<usize> = (0..shape.len()).map(|dim| 2 * dim).collect();
+        a.give(0, |a| {
+            let parts = a.reshape(y, &split)?;
+            let sum = a.sum(parts, &repeats)?;
+            a.reshape(sum, &shape)
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Tile", import }];

@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG, SIZE};
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check};
+use super::indexed::Reduction;
+use super::scatter_elements::ScatterElements;
 use crate::lir::{Binary, Compare, Expr, Reg};
 use crate::lower::nest::{Elements, Lines, Walk};
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Schedule};
@@ -71,6 +73,15 @@ impl Operator for TopK {
             }
         }
         vec![values, places]
+    }
+
+    /// `x̄` is ȳ of the values where they came from.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let (y, indices, shape) = (a.cotangent()?, a.result(1), a.shape(a.operand(0)));
+        a.give(0, |a| {
+            let zeros = a.constant(&shape, &[0.0]);
+            a.op(ScatterElements { axis: self.axis, reduction: Reduction::Add }, &[zeros, indices, y])
+        })
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "TopK", import }];

@@ -6,7 +6,7 @@ use convoke_runtime::Tensor;
 use convoke_runtime::weights::WeightOp;
 
 use super::arguments::LENGTHS;
-use super::{Arguments, Attributes, CallError, Case, Operator, TypeError, check, moved};
+use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, TypeError, check, moved};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lower::Algorithm;
@@ -55,6 +55,14 @@ impl Operator for Transpose {
 
     fn to_weight(&self, operands: &[Arc<WeightExpr>]) -> Option<WeightExpr> {
         WeightExpr::apply(WeightOp::Transpose(self.order.clone().into()), operands.to_vec()).ok()
+    }
+
+    /// `x̄` is ȳ in the inverse order.
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        let y = a.cotangent()?;
+        let mut order = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(to, &from)| order[from] = to);
+        a.give(0, |a| a.op(Self { order }, &[y]))
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Transpose", import }];

@@ -1,12 +1,13 @@
 //! Functions of one number, `yᵢ = f(xᵢ)`, that have no kernel of their own; X of any shape, Y of the same. Each is a row
 //! of `table`.
 
+mod derive;
 mod table;
 
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLOAT, Reader};
-use super::{Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Operator, TypeError};
+use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, TypeError};
 use super::check;
 use crate::{DType, TensorType};
 use crate::lir::{FunctionBuilder, Reg};
@@ -97,6 +98,10 @@ impl Operator for Unary {
             *y = self.function.define(x.into(), self.constants.map(f64::from)) as f32;
         }
         vec![result]
+    }
+
+    fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
+        derive::derive(self, a)
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Abs", import: |node| import(node, Function::Abs) },
