@@ -58,6 +58,11 @@ pub use convoke_compiler::{Graph, graph, lang};
 #[doc = include_str!("../docs/onnx.md")]
 struct OnnxDocument;
 
+/// The code in docs/gradients.md compiles.
+#[cfg(all(doctest, feature = "jit", feature = "zoo"))]
+#[doc = include_str!("../docs/gradients.md")]
+struct GradientsDocument;
+
 /// The code in the README compiles.
 #[cfg(all(doctest, feature = "jit"))]
 #[doc = include_str!("../README.md")]

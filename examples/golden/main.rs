@@ -7,9 +7,12 @@
 //! For each file and backend one line: `model backend max_error`, the largest absolute difference of the output divided
 //! by the largest absolute expected value. Where that exceeds 1e-4, the first checkpoint that differs is named, and the
 //! exit status is 1; unless the output is so sensitive that float32 does not determine it any better, which is said.
+//!
+//! Files of `tests/gradients` are compared likewise, by machine code: `model gradients max_error (parameter)`.
 
 mod checkpoints;
 mod counts;
+mod gradients;
 mod reference;
 
 use std::error::Error;
@@ -51,7 +54,11 @@ fn main() -> ExitCode {
 
 /// Compares one network in each backend; whether all agree.
 fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let reference = Reference::read(path)?;
+    let bytes = std::fs::read(path)?;
+    if let Ok(reference) = serde_json::from_slice(&bytes) {
+        return gradients::check(&reference, out);
+    }
+    let reference = Reference::parse(&bytes)?;
     let entry = zoo::find(&reference.model)?;
     let graph = entry.graph()?;
     counts::compare(&reference, &graph, entry)?;

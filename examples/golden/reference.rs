@@ -1,9 +1,7 @@
 //! The files of reference outputs: what PyTorch computes with parameters and an image made by the formula.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use serde::Deserialize;
 
@@ -61,12 +59,8 @@ pub(crate) enum ReferenceError {
 }
 
 impl Reference {
-    /// Reads the file at `path`.
-    pub(crate) fn read(path: &Path) -> Result<Self, ReferenceError> {
-        Self::parse(&fs::read(path)?)
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Self, ReferenceError> {
+    /// Reads a file's bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ReferenceError> {
         let reference: Self = serde_json::from_slice(bytes)?;
         for (what, shape) in [("input", &reference.input[..]), ("output", &reference.output_shape)]
             .into_iter()
