@@ -9,6 +9,7 @@ import datetime
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
 import platform
 import shutil
@@ -221,12 +222,13 @@ def report(results):
 
     lines = [
         "# Performance", "",
-        "What `benches/peers/compare.py` wrote; it says there how the peers are set up, and how to repeat it.", "",
+        "How the peers are set up and what the command needs is in [benches/peers](../benches/peers/README.md).", "",
+        "```sh", results["command"], "```", "",
         f"- {results['date']}, {results['machine']}",
         f"- Convoke {results['convoke']}; " + ", ".join(f"{name} {version}" for name, version in results["peers"].items()),
-        f"- One image, float32, milliseconds with {' / '.join(map(str, counts))} threads: the shortest run of "
-        f"{results['rounds']} rounds of {results['seconds']} s, in which engines take turns. What else the machine does "
-        "only adds to a run.",
+        f"- One image, float32, milliseconds with {' / '.join(map(str, counts))} thread{'s' * (max(counts) > 1)}: the "
+        f"shortest run of {results['rounds']} rounds of {results['seconds']} s, in which engines take turns. What else the "
+        f"machine does only adds to a run; its load average was {results['load']:.1f} at the beginning.",
         "- Ratio: the fastest peer's time over Convoke's; above 1, Convoke is faster.", "",
         f"| network | {' | '.join(engines)} | ratio | % of peak |",
         "| --- |" + " ---: |" * (len(engines) + 2),
@@ -251,9 +253,12 @@ def report(results):
         lines.append(f"- {row['network']}, {row['threads']} thread{'s' * (row['threads'] > 1)}: {best} takes "
                      f"{times[best]:.3g} ms, Convoke {row['times']['Convoke']['minimum_ms']:.3g}.")
     lines += [] if lost else ["Nowhere in this table."]
+    lines += [""] if any(row["left_out"] for row in rows) else []
+    left_out = {}
     for row in rows:
-        lines += [f"- {row['network']}, {row['threads']} threads: {name} is left out: {reason}"
-                  for name, reason in row["left_out"].items()]
+        for name, reason in row["left_out"].items():
+            left_out.setdefault((name, reason), []).append(f"{row['network']} ({row['threads']})")
+    lines += [f"- {name} is left out of {', '.join(where)}: {reason}" for (name, reason), where in left_out.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -274,7 +279,8 @@ def main():
         stale.unlink()
     version = subprocess.run([options.convoke, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
     results = {
-        "date": datetime.date.today().isoformat(), "machine": machine(), "convoke": version,
+        "command": " ".join(["python3", *sys.argv]), "date": datetime.date.today().isoformat(), "machine": machine(),
+        "load": os.getloadavg()[0], "convoke": version,
         "peers": {peer.name: importlib.metadata.version(peer.package) for peer in (OnnxRuntime, OpenVino, Ncnn)},
         "networks": options.networks, "threads": options.threads, "rounds": options.rounds, "seconds": options.seconds,
         "rows": []}
