@@ -12,6 +12,7 @@ pub const MAX_WHOLE: i64 = 1 << f32::MANTISSA_DIGITS;
 
 /// The type of a tensor's elements. In a run, all are float32: see [`Model::run`](crate::Model::run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub enum DType {
     /// IEEE 754 binary32.
     F32,

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 /// An instruction set for which microkernels exist, from the least to the most capable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub enum Isa {
     /// Portable Rust: the definition that every other row of the kernel table is tested against.
     Scalar,

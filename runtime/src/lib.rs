@@ -29,6 +29,8 @@ pub mod kernels;
 pub mod lanes;
 pub mod machine;
 pub mod network;
+#[cfg(feature = "object")]
+pub mod object;
 pub mod parameters;
 pub mod simd;
 pub mod weights;

@@ -80,6 +80,7 @@ pub struct NetworkParts {
 
 /// Name and type of an input, output or parameter; parameters are float32.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub struct ValueInfo {
     /// Its name.
     pub name: Cow<'static, str>,
@@ -98,6 +99,7 @@ impl ValueInfo {
 
 /// One buffer of prepared weights.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub struct WeightBuffer {
     /// First element in the space of weights.
     pub offset: usize,
@@ -130,6 +132,7 @@ pub const MAX_STEP_ARGS: usize = 128;
 
 /// A buffer of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub struct Arg {
     /// Where it lies.
     pub space: Space,
@@ -139,6 +142,7 @@ pub struct Arg {
 
 /// The spaces that buffers lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub enum Space {
     /// The arena: planned offsets, reused within a run.
     Arena,

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 /// One instruction of a weight expression in postfix form: it takes its operands from a stack of tensors and pushes
 /// its result. An expression leaves exactly one tensor.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "object", derive(serde::Serialize, serde::Deserialize))]
 pub enum WeightOp {
     /// Pushes the parameter with this index in [`NetworkParts::parameters`](crate::network::NetworkParts::parameters).
     Parameter(u32),

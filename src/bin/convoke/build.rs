@@ -1,6 +1,8 @@
 //! `convoke build`
 
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use convoke::compiler;
@@ -18,6 +20,9 @@ pub(crate) struct Arguments {
     /// Which form.
     #[arg(long, value_enum)]
     emit: Form,
+    /// Where to write it, instead of standard output; `FILE.h` is the header of the object file `FILE.o`.
+    #[arg(long, value_name = "FILE", required_if_eq("emit", "object"))]
+    out: Option<PathBuf>,
 }
 
 /// The forms of a network, first to last.
@@ -35,6 +40,8 @@ enum Form {
     Clif,
     /// The program as Rust.
     Rust,
+    /// Machine code in an object file, and a C header beside it.
+    Object,
 }
 
 impl Arguments {
@@ -48,8 +55,20 @@ impl Arguments {
             Form::Lir => program()?.to_string(),
             Form::Clif => jit::clif(&program()?)?,
             Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())?),
+            Form::Object => {
+                let (object, path) = (jit::object(&program()?)?, self.out.as_deref().unwrap_or(Path::new("network.o")));
+                write(path, &object.bytes)?;
+                return write(&path.with_extension("h"), object.header.as_bytes());
+            }
         };
-        out.write_all(text.as_bytes())?;
+        match &self.out {
+            Some(path) => write(path, text.as_bytes())?,
+            None => out.write_all(text.as_bytes())?,
+        }
         Ok(())
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }

@@ -12,6 +12,8 @@ mod arith;
 mod calls;
 mod emit;
 mod exec;
+#[cfg(feature = "object")]
+mod object;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +23,9 @@ use convoke_runtime::{Isa, LoadError, Model, Parameters};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_module::ModuleError;
+
+#[cfg(feature = "object")]
+pub use self::object::{Object, object};
 
 use self::emit::Emitter;
 use self::exec::Code;
@@ -101,7 +106,8 @@ pub fn compile(program: &Program) -> Result<Compiled, JitError> {
     let kernels = kernels(program);
     let mut code = reserve(program, &kernels)?;
     let memory = |error: Box<ModuleError>| memory(program, error.to_string());
-    let mut emitter = Emitter::new(code.module(), target(program, Effort::Quick)?, &kernels).map_err(memory)?;
+    let mut emitter =
+        Emitter::new(code.module(), target(program, Effort::Quick, Home::Process)?, &kernels).map_err(memory)?;
     let mut functions = Vec::with_capacity(program.functions.len());
     for function in &program.functions {
         functions.push(emitter.define(function).map_err(|error| JitError::Function {
@@ -123,7 +129,7 @@ pub fn clif(program: &Program) -> Result<String, JitError> {
     verify(program)?;
     let kernels = kernels(program);
     let mut code = reserve(program, &kernels)?;
-    let mut emitter = Emitter::new(code.module(), target(program, Effort::Quick)?, &kernels)
+    let mut emitter = Emitter::new(code.module(), target(program, Effort::Quick, Home::Process)?, &kernels)
         .map_err(|error| memory(program, error.to_string()))?;
     Ok(program.functions.iter().map(|function| emitter.print(function)).collect::<Vec<_>>().join("\n"))
 }
@@ -133,7 +139,7 @@ fn reserve(program: &Program, kernels: &[Kernel]) -> Result<Code, JitError> {
     if !program.isa.available() {
         return Err(JitError::Isa { program: program.name.clone(), needs: program.isa, has: Isa::detect() });
     }
-    let isa = target(program, Effort::Full)?;
+    let isa = target(program, Effort::Full, Home::Process)?;
     Code::reserve(isa, kernels).map_err(|message| memory(program, message))
 }
 
@@ -146,8 +152,18 @@ enum Effort {
     Quick,
 }
 
+/// Where code will live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    /// In this process.
+    Process,
+    /// In an object file.
+    #[cfg_attr(not(feature = "object"), expect(dead_code))]
+    Object,
+}
+
 /// The machine to compile for: this one, or for portable programs the least of its architecture.
-fn target(program: &Program, effort: Effort) -> Result<OwnedTargetIsa, JitError> {
+fn target(program: &Program, effort: Effort, home: Home) -> Result<OwnedTargetIsa, JitError> {
     let host = |message: &dyn ToString| JitError::Host { program: program.name.clone(), message: message.to_string() };
     let (opt_level, regalloc_algorithm) = match effort {
         Effort::Full => ("speed", "backtracking"),
@@ -161,7 +177,7 @@ fn target(program: &Program, effort: Effort) -> Result<OwnedTargetIsa, JitError>
         ("probestack_strategy", "inline"),
         ("unwind_info", "false"),
         ("use_colocated_libcalls", "false"),
-        ("is_pic", "false"),
+        ("is_pic", if home == Home::Object { "true" } else { "false" }),
     ] {
         flags.set(name, value).map_err(|error| host(&error))?;
     }
