@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its weights, ready to run.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,6 +125,11 @@ impl Model {
     /// # Errors
     /// [`RunError`] where the inputs are not those of the network, or an integer is none that float32 holds.
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<&[Tensor], RunError> {
+        self.run_on(inputs)
+    }
+
+    /// As [`Model::run`], also with tensors that stand side by side.
+    pub(crate) fn run_on(&mut self, inputs: &[impl Borrow<Tensor>]) -> Result<&[Tensor], RunError> {
         self.bind(inputs)?;
         self.execute(|_| {});
         Ok(&self.outputs)
@@ -154,12 +160,13 @@ impl Model {
     }
 
     /// Checks the inputs and points the steps to them.
-    fn bind(&mut self, inputs: &[&Tensor]) -> Result<(), RunError> {
+    fn bind(&mut self, inputs: &[impl Borrow<Tensor>]) -> Result<(), RunError> {
         let expected = &self.network.inputs;
         if inputs.len() != expected.len() {
             return Err(RunError::Count { expected: expected.len(), found: inputs.len() });
         }
         for (info, input) in expected.iter().zip(inputs) {
+            let input = input.borrow();
             if *info.shape != *input.shape() {
                 let (expected, found) = (info.shape.to_vec(), input.shape().to_vec());
                 return Err(RunError::Shape { input: info.name.clone().into_owned(), expected, found });
@@ -170,7 +177,7 @@ impl Model {
             }
         }
         for patch in &self.patches {
-            let start = inputs[patch.input].data().as_ptr().cast_mut();
+            let start = inputs[patch.input].borrow().data().as_ptr().cast_mut();
             self.pointers[patch.pointer] = start.wrapping_add(patch.offset);
         }
         Ok(())

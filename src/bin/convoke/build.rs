@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use convoke::compiler;
-use convoke::compiler::backend::jit;
+use convoke::compiler::backend::jit::{self, Object};
 use convoke::compiler::backend::rust::{self, RustOptions};
 
 use crate::Outcome;
@@ -20,7 +20,8 @@ pub(crate) struct Arguments {
     /// Which form.
     #[arg(long, value_enum)]
     emit: Form,
-    /// Where to write it, instead of standard output; `FILE.h` is the header of the object file `FILE.o`.
+    /// Where to write it, instead of standard output. Beside it, with other endings: the header of an object file, `.h`,
+    /// and the parameters of code that is made of an ONNX file, `.safetensors`.
     #[arg(long, value_name = "FILE", required_if_eq("emit", "object"))]
     out: Option<PathBuf>,
 }
@@ -46,24 +47,31 @@ enum Form {
 
 impl Arguments {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Outcome {
-        let (graph, target) = (self.source.graph()?, self.source.target()?);
+        let ((graph, parameters), target) = (self.source.read()?, self.source.target()?);
         let program = || compiler::compile(&graph, &target);
-        let text = match self.emit {
-            Form::Ir => graph.to_string(),
-            Form::Optimized => compiler::plan(&graph, &target)?.0.to_string(),
-            Form::Plan => compiler::plan(&graph, &target)?.1.to_string(),
-            Form::Lir => program()?.to_string(),
-            Form::Clif => jit::clif(&program()?)?,
-            Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())?),
+        let bytes = match self.emit {
+            Form::Ir => graph.to_string().into_bytes(),
+            Form::Optimized => compiler::plan(&graph, &target)?.0.to_string().into_bytes(),
+            Form::Plan => compiler::plan(&graph, &target)?.1.to_string().into_bytes(),
+            Form::Lir => program()?.to_string().into_bytes(),
+            Form::Clif => jit::clif(&program()?)?.into_bytes(),
+            Form::Rust => rust::source(rust::emit(&program()?, &RustOptions::default())?).into_bytes(),
             Form::Object => {
-                let (object, path) = (jit::object(&program()?)?, self.out.as_deref().unwrap_or(Path::new("network.o")));
-                write(path, &object.bytes)?;
-                return write(&path.with_extension("h"), object.header.as_bytes());
+                let Object { bytes, header } = jit::object(&program()?)?;
+                if let Some(path) = &self.out {
+                    write(&path.with_extension("h"), header.as_bytes())?;
+                }
+                bytes
             }
         };
         match &self.out {
-            Some(path) => write(path, text.as_bytes())?,
-            None => out.write_all(text.as_bytes())?,
+            Some(path) => {
+                write(path, &bytes)?;
+                if let (Form::Rust | Form::Object, Some(parameters)) = (self.emit, parameters) {
+                    parameters.save(path.with_extension("safetensors"))?;
+                }
+            }
+            None => out.write_all(&bytes)?,
         }
         Ok(())
     }

@@ -24,11 +24,10 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_module::ModuleError;
 
-#[cfg(feature = "object")]
-pub use self::object::{Object, object};
-
 use self::emit::Emitter;
 use self::exec::Code;
+#[cfg(feature = "object")]
+pub use self::object::{Object, object};
 use crate::lir::{self, Faults, Kernel, Place, Program, Stmt, verify};
 
 /// Why a program could not be compiled to machine code.
@@ -162,7 +161,29 @@ enum Home {
     Object,
 }
 
-/// The machine to compile for: this one, or for portable programs the least of its architecture.
+/// What Cranelift may use on every processor that has `isa`, as [`Isa::available`] asks for it.
+fn features(isa: Isa) -> &'static [&'static str] {
+    const AVX512: &[&str] = &[
+        "has_sse3",
+        "has_ssse3",
+        "has_sse41",
+        "has_sse42",
+        "has_avx",
+        "has_avx2",
+        "has_fma",
+        "has_avx512f",
+        "has_avx512vl",
+        "has_avx512dq",
+    ];
+    match isa {
+        Isa::Scalar | Isa::Neon => &[],
+        Isa::Avx2 => AVX512.split_at(7).0,
+        Isa::Avx512 => AVX512,
+    }
+}
+
+/// The machine to compile for: in this process this one, in object files the least that has the program's instruction
+/// set; for portable programs the least of its architecture.
 fn target(program: &Program, effort: Effort, home: Home) -> Result<OwnedTargetIsa, JitError> {
     let host = |message: &dyn ToString| JitError::Host { program: program.name.clone(), message: message.to_string() };
     let (opt_level, regalloc_algorithm) = match effort {
@@ -181,7 +202,13 @@ fn target(program: &Program, effort: Effort, home: Home) -> Result<OwnedTargetIs
     ] {
         flags.set(name, value).map_err(|error| host(&error))?;
     }
-    let builder = cranelift_native::builder_with_options(program.isa != Isa::Scalar).map_err(|error| host(&error))?;
+    let infer = home == Home::Process && program.isa != Isa::Scalar;
+    let mut builder = cranelift_native::builder_with_options(infer).map_err(|error| host(&error))?;
+    if home == Home::Object {
+        for feature in features(program.isa) {
+            builder.enable(feature).map_err(|error| host(&error))?;
+        }
+    }
     builder.finish(settings::Flags::new(flags)).map_err(|error| host(&error))
 }
 

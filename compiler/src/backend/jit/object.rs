@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
+use convoke_runtime::DType;
 use convoke_runtime::network::StepFn;
-use convoke_runtime::object::{Description, VERSION};
+use convoke_runtime::object::{Description, ObjectNetwork, VERSION};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module, ModuleError, default_libcall_names};
@@ -27,13 +28,15 @@ pub struct Object {
     pub header: String,
 }
 
-/// Bytes of one word.
+/// Bytes of one word, and of a pointer: Cranelift knows no machine where they are others.
 const WORD: usize = size_of::<u64>();
+const _: () = assert!(size_of::<ObjectNetwork>() == 7 * WORD && size_of::<StepFn>() == WORD);
 
-/// Compiles `program` for this machine, having verified it, as position-independent code.
+/// Compiles `program`, having verified it, as position-independent code for every processor of this architecture that has
+/// the program's instruction set; this one need not.
 ///
 /// # Errors
-/// If the program has faults, or this machine lacks what its kernels need.
+/// If the program has faults, or its instruction set is of another architecture.
 pub fn object(program: &Program) -> Result<Object, JitError> {
     verify(program)?;
     let failed = |error: &dyn ToString| memory(program, error.to_string());
@@ -140,39 +143,69 @@ fn header(program: &Program, symbol: &str) -> String {
     let mut values = String::new();
     for (kind, infos) in [("input", &program.inputs), ("output", &program.outputs)] {
         for (index, info) in infos.iter().enumerate() {
-            let (name, shape, len) = (info.name.replace("*/", ""), &info.shape, info.shape.iter().product::<usize>());
-            let _ = writeln!(values, "/* {kind}s[{index}]: `{name}`, {shape:?} */");
-            let _ = writeln!(values, "enum {{ {symbol}_{kind}_{index} = {len} }};");
+            let (shape, len) = (&info.shape, info.shape.iter().product::<usize>());
+            let whole = if info.dtype == DType::F32 { String::new() } else { format!(" of {} as float", info.dtype) };
+            let _ = writeln!(values, "/* {kind}s[{index}]: {}, {shape:?}{whole} */", comment(&info.name));
+            let _ = writeln!(values, "#define {symbol}_{kind}_{index} {len}");
         }
     }
+    let (name, isa) = (comment(&program.name), program.isa);
     format!(
-        "/* {name}, compiled by Convoke for {isa}. Link its object file with libconvoke_runtime.a, -lm, -lpthread and -ldl. */
+        "/* {name}, compiled by Convoke; needs a processor with {isa}.
+   Link its object file with libconvoke_runtime.a, -lm, -lpthread and -ldl. */
 #ifndef {symbol}_h
 #define {symbol}_h
-#include <stddef.h>
+{RUNTIME}
 #ifdef __cplusplus
 extern \"C\" {{
 #endif
-#ifndef convoke_runtime
-#define convoke_runtime
-struct convoke_network;
-struct convoke_model;
-/* A model with the parameters in a safetensors file; threads 0: as many as the machine allows. NULL on failure. */
-struct convoke_model *convoke_load(const struct convoke_network *network, const char *weights, size_t threads);
-/* Reads inputs[i] and writes outputs[i], float32, row-major. 0 on success. One thread at a time for each model. */
-int convoke_run(struct convoke_model *model, const float *const *inputs, float *const *outputs);
-void convoke_free(struct convoke_model *model);
-/* Why the last call of this thread failed. */
-const char *convoke_error(void);
-#endif
 extern const struct convoke_network {symbol};
-/* The lengths of inputs and outputs, in elements. */
-{values}#ifdef __cplusplus
+#ifdef __cplusplus
 }}
 #endif
+
+/* The lengths of inputs and outputs, in elements; their shapes stand above. */
+{values}
 #endif
-",
-        name = program.name.replace("*/", ""),
-        isa = program.isa,
+"
     )
+}
+
+/// What the headers of all networks have.
+const RUNTIME: &str = r#"
+#ifndef convoke_runtime_h
+#define convoke_runtime_h
+#include <stddef.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+struct convoke_network;
+struct convoke_model;
+
+/* A model with the parameters in a file, safetensors or PyTorch's, that runs on so many threads; 0: as many as the
+   machine allows. NULL on failure, also on a processor that the network is not for. */
+struct convoke_model *convoke_load(const struct convoke_network *network, const char *path, size_t threads);
+
+/* The same with the content of such a file, which is not needed after the call. */
+struct convoke_model *convoke_load_bytes(const struct convoke_network *network, const unsigned char *bytes, size_t len,
+                                         size_t threads);
+
+/* Reads inputs[i] and writes outputs[i], row-major; they may overlap. 0 on success; else nothing is written. A model
+   serves one thread at a time. */
+int convoke_run(struct convoke_model *model, const float *const *inputs, float *const *outputs);
+
+/* NULL is nothing to free. */
+void convoke_free(struct convoke_model *model);
+
+/* Why the last call of this thread that failed did, until the next one that does. */
+const char *convoke_error(void);
+#ifdef __cplusplus
+}
+#endif
+#endif
+"#;
+
+/// A name in a comment of C.
+fn comment(name: &str) -> String {
+    name.replace("*/", "* /").replace(char::is_control, " ")
 }
