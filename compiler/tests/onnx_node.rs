@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::panic;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use convoke_compiler::backend::{interp, jit};
 use convoke_compiler::lower::Target;
@@ -121,6 +122,21 @@ fn compare(case: &Path, found: &[Tensor], expected: &[Constant]) -> Result<(), S
     Ok(())
 }
 
+/// What becomes of each case, by all cores.
+fn run_all(cases: &[PathBuf]) -> BTreeMap<&Path, Result<(), String>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let caught = |case| {
+        let found = panic::catch_unwind(|| run(case)).unwrap_or_else(|_| Err("a panic".to_owned()));
+        found.map_err(|reason| reason.lines().next().unwrap_or_default().to_owned())
+    };
+    let share =
+        |first| cases.iter().skip(first).step_by(threads).map(|case| (&**case, caught(case))).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads).map(|first| scope.spawn(move || share(first))).collect();
+        shares.into_iter().flat_map(|share| share.join().expect("panics are caught")).collect()
+    })
+}
+
 /// What the list says of each case: nothing, or why it is not supported.
 fn listed(list: &str) -> BTreeMap<String, Option<String>> {
     let line = |line: &str| match line.split_once(" unsupported: ") {
@@ -140,18 +156,17 @@ fn cases_pass_that_are_said_to() {
     };
     let mut cases: Vec<PathBuf> = entries.map(|entry| entry.expect("the folder lists").path()).collect();
     cases.sort();
-    let only = std::env::var("CONVOKE_CASE").ok();
+    let name = |case: &Path| case.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let path = root.join("tests/onnx_node/cases.txt");
     let mut list = listed(&fs::read_to_string(&path).unwrap_or_default());
+    let only = std::env::var("CONVOKE_CASE").ok();
+    if let Some(only) = &only {
+        cases.retain(|case| name(case).contains(only));
+        list.retain(|name, _| name.contains(only));
+    }
     let (mut failures, mut blessed, mut passed) = (String::new(), String::new(), 0);
-    for case in &cases {
-        let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if only.as_ref().is_some_and(|only| !name.contains(only)) {
-            list.remove(&name);
-            continue;
-        }
-        let found = panic::catch_unwind(|| run(case)).unwrap_or_else(|_| Err("a panic".to_owned()));
-        let found = found.map_err(|reason| reason.lines().next().unwrap_or_default().to_owned());
+    for (case, found) in run_all(&cases) {
+        let name = name(case);
         passed += usize::from(found.is_ok());
         let line = match &found {
             Ok(()) => format!("{name} pass"),
