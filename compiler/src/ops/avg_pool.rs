@@ -8,13 +8,16 @@ use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::FLAG;
+use super::binary::{Binary, Function};
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
 use super::conv_transpose::ConvTranspose;
+use super::mul::Mul;
+use super::unary::{self, Unary};
+use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
-use crate::onnx::{Item, Node, Rule, Unsupported};
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 
 /// The mean under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +116,10 @@ impl Operator for AvgPool {
         })
     }
 
-    const ONNX: &'static [Rule] = &[Rule { operator: "AveragePool", import }];
+    const ONNX: &'static [Rule] = &[
+        Rule { operator: "AveragePool", import },
+        Rule { operator: "LpPool", import: import_lp },
+    ];
 
     fn export(&self, e: &mut Exporter<'_>) -> Exported {
         let ceil = self.window().onnx_ceil(pool::pixels(e))?;
@@ -143,6 +149,27 @@ fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
         return Err(Unsupported::new(format!("attribute `dilations` is {dilation:?}, only 1 is supported")));
     }
     let y = node.apply(AvgPool { kernel, stride, padding, ceil_mode, count_include_pad }, &[x])?;
+    Ok(vec![image::result(node, y)?])
+}
+
+/// `(Σ |x|ᵖ)^(1/p)` under each window: the mean of powers, times the number of taps.
+fn import_lp(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let p = node.int("p")?.unwrap_or(2) as f32;
+    let x = image::operand(node, 0)?;
+    let Window { kernel, stride, padding, dilation, ceil } = image::pooling(node, &x)?;
+    if dilation != [1, 1] || ceil {
+        return Err(Unsupported::new("only `dilations` 1 and `ceil_mode` 0 are supported"));
+    }
+    let pow = |node: &mut Node<'_, '_>, x: Item, power: f32| {
+        node.apply(Binary { function: Function::Pow }, &[x, Constant::scalar(power).into()])
+    };
+    let x = node.apply(Unary::new(unary::Function::Abs), &[x])?;
+    let powers = pow(node, x, p)?;
+    let mean = AvgPool { kernel, stride, padding, ceil_mode: false, count_include_pad: true };
+    let mean = node.apply(mean, &[powers])?;
+    let taps = (kernel[0] * kernel[1]) as f32;
+    let sum = node.apply(Mul::default(), &[mean, Constant::scalar(taps).into()])?;
+    let y = pow(node, sum, p.recip())?;
     Ok(vec![image::result(node, y)?])
 }
 

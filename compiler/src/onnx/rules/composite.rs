@@ -4,10 +4,14 @@ use convoke_runtime::{DType, Tensor};
 
 use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 use crate::ops::add::Add;
+use crate::ops::arg_max::ArgMax;
+use crate::ops::avg_pool::AvgPool;
 use crate::ops::binary::{Binary, Function};
 use crate::ops::cast::Cast;
 use crate::ops::expand::Expand;
+use crate::ops::matmul::MatMul;
 use crate::ops::mul::Mul;
+use crate::ops::one_hot::OneHot;
 use crate::ops::reduce::{self, Reduce};
 use crate::ops::reshape;
 use crate::ops::select::Select;
@@ -21,6 +25,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule { operator: "BitShift", import: bit_shift },
     Rule { operator: "Trilu", import: trilu },
     Rule { operator: "DequantizeLinear", import: dequantize },
+    Rule { operator: "GlobalLpPool", import: global_lp_pool },
+    Rule { operator: "Hardmax", import: hardmax },
+    Rule { operator: "LRN", import: lrn },
+    Rule { operator: "MatMulInteger", import: matmul_integer },
 ];
 
 fn div() -> Binary {
@@ -175,4 +183,78 @@ fn dequantize(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
         y = node.apply(Binary { function: Function::Sub }, &[y, zero])?;
     }
     Ok(vec![node.apply(Mul::default(), &[y, scale])?])
+}
+
+/// `(Σ |x|ᵖ)^(1/p)` of each plane.
+fn global_lp_pool(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let function = match node.int("p")?.unwrap_or(2) {
+        1 => reduce::Function::L1,
+        2 => reduce::Function::L2,
+        p => return Err(Unsupported::new(format!("attribute `p` is {p}, only 1 and 2 are supported"))),
+    };
+    let axes = (2..node.shape(0)?.len() as i64).collect();
+    node.unary(Reduce { function, axes, keepdims: true })
+}
+
+/// 1 at the first of the largest elements along one dimension, else 0. Before opset 13 along all from `axis` on.
+fn hardmax(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let joins = node.opset() < 13;
+    let axis = node.int("axis")?.unwrap_or(if joins { 1 } else { -1 });
+    let x = node.operand(0)?;
+    let shape = node.ty(&x).shape;
+    let axis = dimension(axis, shape.len())?;
+    let outer: usize = shape[..axis].iter().product();
+    let inner: usize = if joins { 1 } else { shape[axis + 1..].iter().product() };
+    let depth = if joins { shape[axis..].iter().product() } else { shape[axis] };
+    let x = reshape::to(node, x, &[outer, depth, inner])?;
+    let place = node.apply(ArgMax { axis: 1, keepdims: false, smallest: false, last: false }, &[x])?;
+    let y = node.apply(OneHot { depth, axis: 1, on: 1.0, off: 0.0 }, &[place])?;
+    Ok(vec![reshape::to(node, y, &shape)?])
+}
+
+/// `x / (bias + alpha/size · Σ x²)^beta`, the sum over `size` channels around each: a mean of windows over channels.
+///
+/// Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section
+/// 3.3.
+fn lrn(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let size = node.size("size")?;
+    let alpha = node.float("alpha")?.unwrap_or(1e-4);
+    let beta = node.float("beta")?.unwrap_or(0.75);
+    let bias = node.float("bias")?.unwrap_or(1.0);
+    let x = node.operand(0)?;
+    let shape = node.ty(&x).shape;
+    let [n, c, pixels @ ..] = &shape[..] else {
+        return Err(Unsupported::new(format!("operand 0 has {} dimensions, expected N C and others", shape.len())));
+    };
+    let squares = node.apply(Mul::default(), &[x.clone(), x.clone()])?;
+    let squares = reshape::to(node, squares, &[*n, 1, *c, pixels.iter().product()])?;
+    let before = size.saturating_sub(1) / 2;
+    let padding = [before, 0, size.saturating_sub(1) - before, 0];
+    let window = AvgPool { kernel: [size, 1], stride: [1, 1], padding, ceil_mode: false, count_include_pad: true };
+    let mean = node.apply(window, &[squares])?;
+    let mean = reshape::to(node, mean, &shape)?;
+    let scaled = node.apply(Mul::default(), &[mean, Constant::scalar(alpha).into()])?;
+    let sum = node.apply(Add::default(), &[scaled, Constant::scalar(bias).into()])?;
+    let power = node.apply(Binary { function: Function::Pow }, &[sum, Constant::scalar(beta).into()])?;
+    Ok(vec![node.apply(div(), &[x, power])?])
+}
+
+/// `(a − zero) (b − zero)`, exact while the sums stay below 2²⁴. A zero for each row of a stands in a column.
+fn matmul_integer(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
+    let mut factors = Vec::with_capacity(2);
+    for index in 0..2 {
+        let mut x = node.operand(index)?;
+        x = node.apply(Cast { to: DType::F32 }, &[x])?;
+        if let Some(zero) = node.optional(index + 2) {
+            let mut zero = node.apply(Cast { to: DType::F32 }, &[zero])?;
+            if let ([rows], 0) = (&node.ty(&zero).shape[..], index) {
+                let column = [*rows, 1];
+                zero = reshape::to(node, zero, &column)?;
+            }
+            x = node.apply(Binary { function: Function::Sub }, &[x, zero])?;
+        }
+        factors.push(x);
+    }
+    let product = node.apply(MatMul, &factors)?;
+    Ok(vec![node.apply(Cast { to: DType::I64 }, &[product])?])
 }

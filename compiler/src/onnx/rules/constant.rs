@@ -12,6 +12,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule { operator: "ConstantOfShape", import: constant_of_shape },
     Rule { operator: "EyeLike", import: eye_like },
     Rule { operator: "Range", import: range },
+    Rule { operator: "HannWindow", import: |node| window(node, [0.5, 0.5, 0.0]) },
+    Rule { operator: "HammingWindow", import: |node| window(node, [25.0 / 46.0, 21.0 / 46.0, 0.0]) },
+    Rule { operator: "BlackmanWindow", import: |node| window(node, [0.42, 0.5, 0.08]) },
 ];
 
 fn constant(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
@@ -103,4 +106,18 @@ fn range(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     let len = count(((f64::from(*limit) - f64::from(*start)) / f64::from(*delta)).ceil().max(0.0))?;
     let values: Vec<f32> = (0..len).map(|i| (f64::from(*start) + i as f64 * f64::from(*delta)) as f32).collect();
     Ok(vec![whole(Tensor::from_slice(&[values.len()], &values))?.into()])
+}
+
+/// `a₀ − a₁ cos(2πi/n) + a₂ cos(4πi/n)`, where n is the number of elements, or one less.
+fn window(node: &mut Node<'_, '_>, a: [f64; 3]) -> Result<Vec<Item>, Unsupported> {
+    let (dtype, periodic) = (node.dtype("output_datatype")?, node.int("periodic")?.unwrap_or(1) != 0);
+    let size = node.need_ints(0)?;
+    let mut window: Tensor = Tensor::zeros(&moderate(size.get(..1).unwrap_or(&[-1]))?);
+    let len = window.data().len();
+    let n = if periodic { len } else { len.saturating_sub(1) }.max(1) as f64;
+    for (i, y) in window.data_mut().iter_mut().enumerate() {
+        let turn = std::f64::consts::TAU * i as f64 / n;
+        *y = (a[0] - a[1] * turn.cos() + a[2] * (2.0 * turn).cos()) as f32;
+    }
+    Ok(vec![Constant::from_run_time(dtype.unwrap_or(convoke_runtime::DType::F32), window).into()])
 }

@@ -3,10 +3,20 @@
 mod composite;
 mod constant;
 mod control;
+mod einsum;
 mod identity;
+mod recurrent;
 mod shape;
 
 use super::Rule;
 
 /// The rules of each file.
-pub(super) const ALL: &[&[Rule]] = &[composite::RULES, constant::RULES, control::RULES, identity::RULES, shape::RULES];
+pub(super) const ALL: &[&[Rule]] = &[
+    composite::RULES,
+    constant::RULES,
+    control::RULES,
+    einsum::RULES,
+    identity::RULES,
+    recurrent::RULES,
+    shape::RULES,
+];
