@@ -140,7 +140,7 @@ fn gru(node: &mut Node<'_, '_>, w: &Weights, input: &Item, [h, c]: [Item; 2]) ->
     if let Some([_, of_r]) = &w.biases {
         recurrent = add(node, recurrent, of_r.clone())?;
     }
-    let mut gate = |node: &mut Node<'_, '_>, index| {
+    let gate = |node: &mut Node<'_, '_>, index| {
         let [a, b] = [part(node, input, index, w.hidden)?, part(node, &recurrent, index, w.hidden)?];
         let sum = add(node, a, b)?;
         node.apply(Sigmoid, &[sum])
