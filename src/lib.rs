@@ -35,6 +35,8 @@
 // The networks of the zoo are written as users write theirs, with paths that begin with `::convoke`.
 extern crate self as convoke;
 
+#[cfg(feature = "jit")]
+pub mod adversarial;
 pub mod agreement;
 #[cfg(feature = "jit")]
 pub mod jit;
