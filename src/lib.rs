@@ -45,6 +45,8 @@ pub mod synthetic;
 pub mod zoo;
 
 pub use convoke_macros::cnn;
+#[cfg(feature = "include")]
+pub use convoke_macros::include_onnx;
 pub use convoke_runtime as runtime;
 pub use convoke_runtime::{LoadError, Model, Network, Parameters, RunError, Tensor};
 

@@ -1,4 +1,4 @@
-//! The macro [`cnn!`] of Convoke. It only forwards to the compiler; use it through the crate `convoke`.
+//! The macros of Convoke. They only forward to the compiler; use them through the crate `convoke`.
 
 #![deny(unsafe_code)]
 
@@ -37,4 +37,26 @@
 #[proc_macro]
 pub fn cnn(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     convoke_compiler::lang::expand::cnn(input.into(), &Default::default()).into()
+}
+
+/// Compiles an ONNX model to Rust, with its parameters as part of the program.
+///
+/// The file's path is relative to the crate's `Cargo.toml`. After it may stand what the file leaves open: sizes of
+/// dimensions, and shapes of inputs; names that are no names of Rust are texts.
+///
+/// ```ignore
+/// convoke::include_onnx! {
+///     /// Names what is on a photo.
+///     pub MobileNet = "models/mobilenet.onnx", batch = 1, "input.1" = [1, 3, 224, 224]
+/// }
+///
+/// let mut network = MobileNet::new()?;
+/// let logits = network.run(&image)?;
+/// ```
+///
+/// The type is one of [`cnn!`]'s, without `SOURCE` and with `new`. The crate is built again when the file changes.
+#[cfg(feature = "onnx")]
+#[proc_macro]
+pub fn include_onnx(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    convoke_compiler::lang::expand::include_onnx(input.into(), &Default::default()).into()
 }

@@ -12,6 +12,13 @@ use crate::Element;
 /// Where an [`AlignedVec`] begins: a multiple of this many bytes, the line of a cache and the widest vector register.
 pub const ALIGNMENT: usize = 64;
 
+/// A value that begins on a boundary of [`ALIGNMENT`] bytes: for files that are part of a program.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+const _: () = assert!(align_of::<Aligned<u8>>() == ALIGNMENT);
+
 /// Bytes of a huge page, from which on memory comes as pages of its own. A gigabyte in pages of 4 KiB misses the
 /// TLB at every row of a weight matrix, and its first touch costs a quarter of a million faults.
 const HUGE_PAGE: usize = 2 << 20;

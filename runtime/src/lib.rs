@@ -36,7 +36,7 @@ pub mod simd;
 pub mod weights;
 
 pub use activation::Activation;
-pub use aligned::{ALIGNMENT, AlignedVec};
+pub use aligned::{ALIGNMENT, Aligned, AlignedVec};
 pub use element::{DType, Element, MAX_WHOLE};
 pub use ftz::FlushToZero;
 pub use isa::Isa;

@@ -52,6 +52,8 @@ enum Data {
         file: Arc<Mmap>,
         bytes: Range<usize>,
     },
+    /// The same, in the program itself.
+    Static(&'static [u8]),
 }
 
 impl Parameters {
@@ -61,6 +63,18 @@ impl Parameters {
     /// [`FormatError`] where the bytes are not such a file, or hold more than parameters.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         Self::from_infos(bytes, |_| None)
+    }
+
+    /// As [`Parameters::from_bytes`], of a file that is part of the program: what can be read there is not copied. That
+    /// asks for bytes that are [`Aligned`](crate::Aligned).
+    ///
+    /// # Errors
+    /// As [`Parameters::from_bytes`].
+    pub fn from_static(bytes: &'static [u8]) -> Result<Self, FormatError> {
+        Self::from_infos(bytes, |info| {
+            let elements = &bytes[info.bytes.clone()];
+            Data::in_place(elements, info).then_some(Data::Static(elements))
+        })
     }
 
     /// As [`Parameters::from_bytes`], leaving in the file what can be read there.
@@ -149,23 +163,28 @@ impl Entry {
 impl Data {
     /// The elements of a tensor in `file`, where they can be used as they lie there.
     fn mapped(file: &Arc<Mmap>, info: &Info) -> Option<Self> {
-        let in_place = cfg!(target_endian = "little")
+        let bytes = info.bytes.clone();
+        Self::in_place(&file[bytes.clone()], info).then(|| Self::Mapped { file: Arc::clone(file), bytes })
+    }
+
+    /// Whether a tensor's bytes are its elements.
+    fn in_place(bytes: &[u8], info: &Info) -> bool {
+        cfg!(target_endian = "little")
             && info.dtype == DType::F32
             && info.strides.is_none()
-            && file[info.bytes.clone()].as_ptr().cast::<f32>().is_aligned();
-        in_place.then(|| Self::Mapped { file: Arc::clone(file), bytes: info.bytes.clone() })
+            && bytes.as_ptr().cast::<f32>().is_aligned()
     }
 
     fn elements(&self) -> &[f32] {
-        match self {
-            Self::Owned(elements) => elements,
-            Self::Mapped { file, bytes } => {
-                // SAFETY: every pattern of four bytes is a float32; `align_to` itself sees to bounds and alignment.
-                let (before, elements, after) = unsafe { file[bytes.clone()].align_to::<f32>() };
-                debug_assert!(before.is_empty() && after.is_empty());
-                elements
-            }
-        }
+        let bytes = match self {
+            Self::Owned(elements) => return elements,
+            Self::Mapped { file, bytes } => &file[bytes.clone()],
+            Self::Static(bytes) => bytes,
+        };
+        // SAFETY: every pattern of four bytes is a float32; `align_to` itself sees to bounds and alignment.
+        let (before, elements, after) = unsafe { bytes.align_to::<f32>() };
+        debug_assert!(before.is_empty() && after.is_empty());
+        elements
     }
 }
 
@@ -179,6 +198,29 @@ impl fmt::Debug for Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Aligned;
+
+    #[test]
+    fn in_the_program_are_read_there() {
+        static FILE: Aligned<[u8; 64 + 8]> = Aligned({
+            let header = *br#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  "#;
+            let mut file = [0; 64 + 8];
+            file[0] = header.len() as u8;
+            let mut at = 0;
+            while at < header.len() {
+                file[8 + at] = header[at];
+                at += 1;
+            }
+            // 1 as float32.
+            [file[66], file[67]] = [0x80, 0x3f];
+            file
+        });
+        let parameters = Parameters::from_static(&FILE.0).unwrap();
+        let elements = parameters.get("a").unwrap().data();
+        assert_eq!(elements, [1.0, 0.0]);
+        assert_eq!(elements.as_ptr().cast(), &raw const FILE.0[64]);
+        assert!(Parameters::from_static(&FILE.0[..70]).is_err());
+    }
 
     #[test]
     fn are_found_by_name() {

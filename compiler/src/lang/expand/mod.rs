@@ -2,8 +2,13 @@
 //! `compile_error!` at its tokens.
 
 mod code;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod source;
 mod types;
+
+#[cfg(feature = "onnx")]
+pub use onnx::{build_onnx, include_onnx};
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -94,6 +99,12 @@ fn identifier(text: &str, span: proc_macro2::Span) -> Ident {
     match text {
         "self" | "Self" | "super" | "crate" => Ident::new(&format!("{text}_"), span),
         _ if syn::parse_str::<Ident>(text).is_ok() => Ident::new(text, span),
-        _ => Ident::new_raw(text, span),
+        _ if syn::parse_str::<Ident>(&format!("r#{text}")).is_ok() => Ident::new_raw(text, span),
+        // Names of other formats.
+        _ => {
+            let spelled = text.chars().map(|char| if char.is_alphanumeric() { char } else { '_' }).collect::<String>();
+            let digit = text.starts_with(|char: char| char.is_numeric());
+            Ident::new(&if digit { format!("_{spelled}") } else { spelled }, span)
+        }
     }
 }

@@ -13,8 +13,25 @@ struct Port {
     ty: Option<TensorType>,
 }
 
-/// The type of `network`, whose body is that of `base`; `emitted` is missing after a mistake: then the type is there
-/// for editors, with constants that mean nothing.
+/// A type that runs a network.
+pub(super) struct Type<'a> {
+    /// Its name, visibility and documentation.
+    pub(super) name: &'a Ident,
+    pub(super) visibility: TokenStream,
+    pub(super) docs: &'a [String],
+    /// The network's name.
+    pub(super) network: &'a str,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    /// Missing after a mistake: then the type is there for editors, with constants that mean nothing.
+    emitted: Option<&'a Emitted>,
+    /// The macro that makes it.
+    maker: &'static str,
+    /// Constants and functions that only types of this macro have.
+    own: TokenStream,
+}
+
+/// The type of `network`, whose body is that of `base`; `emitted` is missing after a mistake.
 pub(super) fn network(
     network: &Network,
     base: &Network,
@@ -25,143 +42,176 @@ pub(super) fn network(
 ) -> TokenStream {
     let Definition::Body { inputs, outputs, .. } = &base.definition else { return TokenStream::new() };
     let graph = emitted.map(|emitted| &emitted.graph);
-    let inputs: Vec<Port> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, input)| Port {
-            name: input.name.text.clone(),
-            ty: graph.map(|graph| graph.type_of(graph.inputs()[i].into()).clone()),
-        })
-        .collect();
-    let outputs: Vec<Port> = outputs
-        .iter()
-        .enumerate()
-        .map(|(i, output)| Port {
-            name: output.text.clone(),
-            ty: graph.map(|graph| graph.type_of(graph.outputs()[i].1).clone()),
-        })
-        .collect();
-
-    let visibility: TokenStream = network.visibility.parse().unwrap_or_default();
-    let docs = network.docs.iter().map(|line| quote!(#[doc = #line]));
-    let summary = summary(emitted, &inputs, &outputs);
-    let constants = constants(network, emitted, &inputs, &outputs, text);
-    let runs = runs(name, &inputs, &outputs, &visibility, paths);
-    let (outputs_type, run) = (runs.outputs_type, runs.functions);
-    let rt = &paths.runtime;
-    let code = match emitted {
-        Some(emitted) => {
-            let code = &emitted.code;
-            quote! { mod code { #code } }
-        }
-        None => quote! {
-            mod code {
-                pub fn network() -> #rt::Network {
-                    ::core::unreachable!("a network with mistakes does not compile")
-                }
-            }
-        },
+    let input = |(i, name): (usize, String)| {
+        let ty = graph.map(|graph| graph.type_of(graph.inputs()[i].into()).clone());
+        Port { name, ty }
     };
-    let lints = quote! {
-        #[allow(dead_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+    let output = |(i, name): (usize, String)| {
+        let ty = graph.map(|graph| graph.type_of(graph.outputs()[i].1).clone());
+        Port { name, ty }
     };
-    quote! {
-        #(#docs)*
-        #summary
-        #lints
-        #[derive(Debug)]
-        #visibility struct #name {
-            model: #rt::Model,
-        }
+    let own = quote! {
+        /// The description that this type was made of, for reading it at run time.
+        pub const SOURCE: &'static str = #text;
+    };
+    let ty = Type {
+        name,
+        visibility: network.visibility.parse().unwrap_or_default(),
+        docs: &network.docs,
+        network: &network.name.text,
+        inputs: inputs.iter().map(|input| input.name.text.clone()).enumerate().map(input).collect(),
+        outputs: outputs.iter().map(|output| output.text.clone()).enumerate().map(output).collect(),
+        emitted,
+        maker: "cnn!",
+        own,
+    };
+    ty.tokens(paths)
+}
 
-        #outputs_type
-
-        #lints
-        const _: () = {
-            #code
-
-            static NETWORK: ::std::sync::LazyLock<::std::sync::Arc<#rt::Network>> =
-                ::std::sync::LazyLock::new(|| ::std::sync::Arc::new(code::network()));
-
-            impl #name {
-                #constants
-
-                /// The compiled network, without weights.
-                #[must_use]
-                pub fn network() -> &'static #rt::Network {
-                    &NETWORK
-                }
-
-                /// Loads the parameters from a file, safetensors or PyTorch's, and prepares them.
-                ///
-                /// # Errors
-                /// Where the file cannot be read; or parameters are missing, superfluous or of another shape: then the
-                /// error names them all.
-                pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>) -> ::core::result::Result<Self, #rt::LoadError> {
-                    let model = #rt::Model::load(::std::sync::Arc::clone(&NETWORK), path)?;
-                    ::core::result::Result::Ok(Self { model })
-                }
-
-                /// Loads the parameters from the content of such a file, and prepares them.
-                ///
-                /// # Errors
-                /// As `load`.
-                pub fn from_bytes(bytes: &[u8]) -> ::core::result::Result<Self, #rt::LoadError> {
-                    let model = #rt::Model::from_bytes(::std::sync::Arc::clone(&NETWORK), bytes)?;
-                    ::core::result::Result::Ok(Self { model })
-                }
-
-                /// Takes and prepares these parameters.
-                ///
-                /// # Errors
-                /// Where parameters are missing, superfluous or of another shape: the error names them all.
-                pub fn from_parameters(parameters: &#rt::Parameters) -> ::core::result::Result<Self, #rt::LoadError> {
-                    let model = #rt::Model::new(::std::sync::Arc::clone(&NETWORK), parameters)?;
-                    ::core::result::Result::Ok(Self { model })
-                }
-
-                /// The same, running on this many threads; 0 means as many as the process is allowed to use.
-                #[must_use]
-                pub fn threads(self, threads: usize) -> Self {
-                    Self { model: self.model.threads(threads) }
-                }
-
-                /// Another instance that shares the prepared weights, to run at the same time on another thread.
-                #[must_use]
-                pub fn fork(&self) -> Self {
-                    Self { model: self.model.fork() }
-                }
-
-                /// What runs it.
-                #[must_use]
-                pub const fn model(&self) -> &#rt::Model {
-                    &self.model
-                }
-
-                #run
-            }
-        };
+#[cfg(feature = "onnx")]
+impl<'a> Type<'a> {
+    /// The type of an imported network, with the names of its inputs and outputs as Rust spells them.
+    pub(super) fn imported(
+        name: &'a Ident,
+        visibility: TokenStream,
+        docs: &'a [String],
+        emitted: &'a Emitted,
+        own: TokenStream,
+    ) -> Self {
+        let graph = &emitted.graph;
+        let port = |name: &str, ty: &TensorType| Port { name: name.to_owned(), ty: Some(ty.clone()) };
+        let inputs = graph.inputs().iter().map(|&id| port(&graph.node(id).name, graph.type_of(id.into()))).collect();
+        let outputs = graph.outputs().iter().map(|(name, value)| port(name, graph.type_of(*value))).collect();
+        let (network, emitted) = (graph.name(), Some(emitted));
+        Self { name, visibility, docs, network, inputs, outputs, emitted, maker: "include_onnx!", own }
     }
 }
 
-/// What the documentation says after the network's own words.
-fn summary(emitted: Option<&Emitted>, inputs: &[Port], outputs: &[Port]) -> Option<TokenStream> {
-    let graph = &emitted?.graph;
-    let list = |ports: &[Port]| {
-        let ports = ports.iter().map(|port| match &port.ty {
-            Some(ty) => format!("`{}: {ty}`", port.name),
-            None => format!("`{}`", port.name),
-        });
-        ports.collect::<Vec<_>>().join(", ")
-    };
-    let line = format!(
-        " {} → {}; {} parameters, {} multiply-accumulates (1 MAC = 2 FLOP). Made by `cnn!`.",
-        list(inputs),
-        list(outputs),
-        grouped(graph.trainable_count()),
-        grouped(graph.macs()),
-    );
-    Some(quote!(#[doc = ""] #[doc = #line]))
+impl Type<'_> {
+    pub(super) fn tokens(&self, paths: &Paths) -> TokenStream {
+        let Self { name, visibility, emitted, inputs, outputs, own, .. } = self;
+        let docs = self.docs.iter().map(|line| quote!(#[doc = #line]));
+        let summary = self.summary();
+        let constants = constants(self.network, *emitted, inputs, outputs);
+        let runs = runs(name, inputs, outputs, visibility, paths);
+        let (outputs_type, run) = (runs.outputs_type, runs.functions);
+        let rt = &paths.runtime;
+        let code = match emitted {
+            Some(emitted) => {
+                let code = &emitted.code;
+                quote! { mod code { #code } }
+            }
+            None => quote! {
+                mod code {
+                    pub fn network() -> #rt::Network {
+                        ::core::unreachable!("a network with mistakes does not compile")
+                    }
+                }
+            },
+        };
+        let lints = quote! {
+            #[allow(dead_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+        };
+        quote! {
+            #(#docs)*
+            #summary
+            #lints
+            #[derive(Debug)]
+            #visibility struct #name {
+                model: #rt::Model,
+            }
+
+            #outputs_type
+
+            #lints
+            const _: () = {
+                #code
+
+                static NETWORK: ::std::sync::LazyLock<::std::sync::Arc<#rt::Network>> =
+                    ::std::sync::LazyLock::new(|| ::std::sync::Arc::new(code::network()));
+
+                impl #name {
+                    #constants
+                    #own
+
+                    /// The compiled network, without weights.
+                    #[must_use]
+                    pub fn network() -> &'static #rt::Network {
+                        &NETWORK
+                    }
+
+                    /// Loads the parameters from a file, safetensors or PyTorch's, and prepares them.
+                    ///
+                    /// # Errors
+                    /// Where the file cannot be read; or parameters are missing, superfluous or of another shape: then the
+                    /// error names them all.
+                    pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>) -> ::core::result::Result<Self, #rt::LoadError> {
+                        let model = #rt::Model::load(::std::sync::Arc::clone(&NETWORK), path)?;
+                        ::core::result::Result::Ok(Self { model })
+                    }
+
+                    /// Loads the parameters from the content of such a file, and prepares them.
+                    ///
+                    /// # Errors
+                    /// As `load`.
+                    pub fn from_bytes(bytes: &[u8]) -> ::core::result::Result<Self, #rt::LoadError> {
+                        let model = #rt::Model::from_bytes(::std::sync::Arc::clone(&NETWORK), bytes)?;
+                        ::core::result::Result::Ok(Self { model })
+                    }
+
+                    /// Takes and prepares these parameters.
+                    ///
+                    /// # Errors
+                    /// Where parameters are missing, superfluous or of another shape: the error names them all.
+                    pub fn from_parameters(parameters: &#rt::Parameters) -> ::core::result::Result<Self, #rt::LoadError> {
+                        let model = #rt::Model::new(::std::sync::Arc::clone(&NETWORK), parameters)?;
+                        ::core::result::Result::Ok(Self { model })
+                    }
+
+                    /// The same, running on this many threads; 0 means as many as the process is allowed to use.
+                    #[must_use]
+                    pub fn threads(self, threads: usize) -> Self {
+                        Self { model: self.model.threads(threads) }
+                    }
+
+                    /// Another instance that shares the prepared weights, to run at the same time on another thread.
+                    #[must_use]
+                    pub fn fork(&self) -> Self {
+                        Self { model: self.model.fork() }
+                    }
+
+                    /// What runs it.
+                    #[must_use]
+                    pub const fn model(&self) -> &#rt::Model {
+                        &self.model
+                    }
+
+                    #run
+                }
+            };
+        }
+    }
+
+    /// What the documentation says after the network's own words.
+    fn summary(&self) -> Option<TokenStream> {
+        let graph = &self.emitted?.graph;
+        let list = |ports: &[Port]| {
+            let ports = ports.iter().map(|port| match &port.ty {
+                Some(ty) => format!("`{}: {ty}`", port.name),
+                None => format!("`{}`", port.name),
+            });
+            ports.collect::<Vec<_>>().join(", ")
+        };
+        let line = format!(
+            " {} → {}; {} parameters, {} multiply-accumulates (1 MAC = 2 FLOP). Made by `{}`.",
+            list(&self.inputs),
+            list(&self.outputs),
+            grouped(graph.trainable_count()),
+            grouped(graph.macs()),
+            self.maker,
+        );
+        Some(quote!(#[doc = ""] #[doc = #line]))
+    }
 }
 
 /// A number with its thousands apart.
@@ -177,14 +227,7 @@ fn grouped(number: u64) -> String {
     out
 }
 
-fn constants(
-    network: &Network,
-    emitted: Option<&Emitted>,
-    inputs: &[Port],
-    outputs: &[Port],
-    text: &str,
-) -> TokenStream {
-    let name = &network.name.text;
+fn constants(name: &str, emitted: Option<&Emitted>, inputs: &[Port], outputs: &[Port]) -> TokenStream {
     let shape = |port: &Port| port.ty.as_ref().map_or_else(Vec::new, |ty| ty.shape.clone());
     let list = |ports: &[Port]| {
         let (names, shapes) = (
@@ -228,8 +271,6 @@ fn constants(
         pub const PARAMETER_COUNT: u64 = #count;
         /// Multiply-accumulates of convolutions and linear layers in one run; 1 MAC = 2 FLOP.
         pub const MACS: u64 = #macs;
-        /// The description that this type was made of, for reading it at run time.
-        pub const SOURCE: &'static str = #text;
     }
 }
 

@@ -1,0 +1,3 @@
+convoke::include_onnx! { pub Missing = "missing.onnx" }
+
+fn main() {}
