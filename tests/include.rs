@@ -4,7 +4,7 @@ use convoke::onnx::{Binding, File};
 use convoke::{Tensor, include_onnx, jit, synthetic};
 
 include_onnx! {
-    /// Six convolutions' worth of nothing: a small network with a free batch.
+    /// A convolution and a product, of as many images as is said here.
     pub Small = "tests/data/small.onnx", batch = 2
 }
 

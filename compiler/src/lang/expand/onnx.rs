@@ -152,3 +152,23 @@ fn place() -> PathBuf {
     // The compiler may be told a relative one, but `include_bytes!` counts from the source file.
     std::path::absolute(&folder).unwrap_or(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Paths, include_onnx};
+
+    #[test]
+    fn what_cannot_be_included_is_said() {
+        for (asked, said) in [
+            ("pub Net = \"missing.onnx\"", "missing.onnx"),
+            ("pub Net = \"unsupported.onnx\"", "NoSuch `strange` (opset 17)"),
+            ("pub Net = \"small.onnx\"", "`batch` (dimension 0 of `image`)"),
+            ("pub Net = \"small.onnx\", heads = 1", "no input has a dimension `heads`"),
+            ("#[inline] pub Net = \"small.onnx\"", "expected documentation"),
+        ] {
+            let asked = asked.replace(" \"", concat!(" \"", env!("CARGO_MANIFEST_DIR"), "/../tests/data/"));
+            let result = include_onnx(asked.parse().expect("tokens"), &Paths::default()).to_string();
+            assert!(result.contains("compile_error") && result.contains(said), "{asked}: {result}");
+        }
+    }
+}

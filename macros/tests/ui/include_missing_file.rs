@@ -1,3 +1,0 @@
-convoke::include_onnx! { pub Missing = "missing.onnx" }
-
-fn main() {}
