@@ -19,17 +19,18 @@ const COUNT: usize = 10;
 /// What random starts follow from.
 const SEED: u64 = 1;
 
-type Attack = fn(&mut Victim, &Tensor, Goal<'_>, f32) -> Result<Tensor, convoke::adversarial::Error>;
+type Attacked = Result<Tensor, Box<dyn Error>>;
+type Attack = fn(&mut Victim, &Tensor, Goal<'_>, f32) -> Attacked;
 
 const fn steps(epsilon: f32) -> Steps {
     Steps { epsilon, alpha: epsilon / 4.0, count: COUNT }
 }
 
 const ATTACKS: [(&str, &[f32], Attack); 4] = [
-    ("FGSM", &LARGEST, |victim, image, goal, epsilon| victim.fgsm(image, goal, epsilon)),
-    ("BIM", &LARGEST, |victim, image, goal, epsilon| victim.bim(image, goal, steps(epsilon))),
-    ("PGD", &LARGEST, |victim, image, goal, epsilon| victim.pgd(image, goal, steps(epsilon), Some(SEED))),
-    ("PGD, L2", &NORMS, |victim, image, goal, epsilon| victim.pgd_l2(image, goal, steps(epsilon), Some(SEED))),
+    ("FGSM", &LARGEST, |victim, image, goal, epsilon| Ok(victim.fgsm(image, goal, epsilon)?)),
+    ("BIM", &LARGEST, |victim, image, goal, epsilon| Ok(victim.bim(image, goal, steps(epsilon))?)),
+    ("PGD", &LARGEST, |victim, image, goal, epsilon| Ok(victim.pgd(image, goal, steps(epsilon), Some(SEED))?)),
+    ("PGD, L2", &NORMS, |victim, image, goal, epsilon| Ok(victim.pgd_l2(image, goal, steps(epsilon), Some(SEED))?)),
 ];
 
 /// Writes the table.
@@ -90,8 +91,8 @@ fn digits(folder: &Path) -> Result<Vec<(Tensor, usize)>, Box<dyn Error>> {
 fn correct(
     digits: &[(Tensor, usize)],
     victim: &mut Victim,
-    mut attack: impl FnMut(&mut Victim, &Tensor, Goal<'_>) -> Result<Tensor, convoke::adversarial::Error>,
-) -> Result<usize, convoke::adversarial::Error> {
+    mut attack: impl FnMut(&mut Victim, &Tensor, Goal<'_>) -> Attacked,
+) -> Result<usize, Box<dyn Error>> {
     let mut right = 0;
     for (image, label) in digits {
         let moved = attack(victim, image, Goal::Away(std::slice::from_ref(label)))?;

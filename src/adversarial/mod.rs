@@ -123,14 +123,11 @@ fn ends(graph: &Graph) -> Result<(Value, Value), Error> {
     ];
     let shapes =
         |values: &[Value]| values.iter().map(|&value| graph.type_of(value).to_string()).collect::<Vec<_>>().join(", ");
-    match (&inputs[..], &outputs[..]) {
-        (&[image], &[logits]) => {
-            let [x, y] = [image, logits].map(|value| &graph.type_of(value).shape);
-            if x.len() == 4 && y.len() == 2 && x[0] == y[0] {
-                return Ok((image, logits));
-            }
+    if let (&[image], &[logits]) = (&inputs[..], &outputs[..]) {
+        let [x, y] = [image, logits].map(|value| &graph.type_of(value).shape);
+        if x.len() == 4 && y.len() == 2 && x[0] == y[0] {
+            return Ok((image, logits));
         }
-        _ => {}
     }
     let found = format!("{} and {}", shapes(&inputs), shapes(&outputs));
     Err(Error::Network { network: graph.name().to_owned(), found })
