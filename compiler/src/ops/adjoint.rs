@@ -204,6 +204,17 @@ impl<'a, 'g> Adjoint<'a, 'g> {
         self.reshape(sum, shape)
     }
 
+    /// The sum over all dimensions but that of channels, the second, which alone is left.
+    ///
+    /// # Errors
+    /// None, of a tensor that has channels.
+    pub fn sum_to_channels(&mut self, value: Value) -> Result<Value, NotDerived> {
+        let shape = self.shape(value);
+        let axes: Vec<usize> = (0..shape.len()).filter(|&dim| dim != 1).collect();
+        let sum = self.sum(value, &axes)?;
+        self.reshape(sum, &shape[1..2])
+    }
+
     /// Repeated to a wider shape.
     ///
     /// # Errors

@@ -13,7 +13,10 @@ use super::export::{Exported, Exporter};
 use super::conv_transpose::ConvTranspose;
 use super::mul::Mul;
 use super::unary::{self, Unary};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image,
+    pool,
+};
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};

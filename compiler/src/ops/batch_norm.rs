@@ -12,8 +12,10 @@ use convoke_runtime::weights::WeightOp;
 use super::arguments::FLOAT;
 use super::epilogue::each_activation;
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, check};
-use crate::graph::Value;
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec,
+    TypeError, check,
+};
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
 use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Site, View};
@@ -100,25 +102,20 @@ impl Operator for BatchNorm {
         a.without(self.epilogue)?;
         let (y, [x, weight, _, mean, var]) = (a.cotangent()?, [0, 1, 2, 3, 4].map(|index| a.operand(index)));
         let channels = a.shape(weight);
-        let dims: Vec<usize> = (0..a.shape(y).len()).filter(|&dim| dim != 1).collect();
         let [zeros, ones] = [0.0, 1.0].map(|value| a.constant(&channels, &[value]));
-        let sum = |a: &mut Adjoint<'_, '_>, value: Value| {
-            let sum = a.sum(value, &dims)?;
-            a.reshape(sum, &channels)
-        };
         // The same operator without its shift.
         let by_x = |a: &mut Adjoint<'_, '_>| a.op(*self, &[y, weight, zeros, zeros, var]);
         let by_weight = |a: &mut Adjoint<'_, '_>| {
             let normal = a.op(*self, &[x, ones, zeros, mean, var])?;
             let product = a.mul(y, normal)?;
-            sum(a, product)
+            a.sum_to_channels(product)
         };
         a.give(0, by_x)?;
         a.give(1, by_weight)?;
-        a.give(2, |a| sum(a, y))?;
+        a.give(2, |a| a.sum_to_channels(y))?;
         a.give(3, |a| {
             let shift = by_x(a)?;
-            let shift = sum(a, shift)?;
+            let shift = a.sum_to_channels(shift)?;
             a.scaled(shift, -1.0)
         })?;
         a.give(4, |a| {

@@ -4,7 +4,10 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::Reader;
-use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, NotDerived, Operator, TypeError, check, commutative, compare};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue,
+    NotDerived, Operator, TypeError, check, commutative, compare,
+};
 use super::select::Select;
 use crate::{DType, TensorType};
 use crate::lir::{self, Compare, FunctionBuilder, Reg, math};

@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::Reader;
-use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check,
+};
 use crate::lir::{Compare, FunctionBuilder, Reg, Unary};
 use crate::lower::Algorithm;
 use crate::lower::elementwise::{self, Pointwise};

@@ -20,7 +20,10 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{EDGES, FLAG, PAIR, SIZE};
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, Window, check, image, weighted};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Epilogue, Op, Operator,
+    ParameterSpec, TypeError, Window, check, image, weighted,
+};
 use super::conv_transpose::ConvTranspose;
 use super::conv_weight_gradient::ConvWeightGradient;
 use crate::TensorType;
@@ -177,13 +180,7 @@ impl Operator for Conv {
             a.op(transposed, &[y, weight])
         })?;
         a.give(1, |a| a.op(ConvWeightGradient { kernel, stride, dilation, groups, padding }, &[x, y]))?;
-        if !self.bias {
-            return Ok(());
-        }
-        a.give(2, |a| {
-            let (sum, channels) = (a.sum(y, &[0, 2, 3])?, a.shape(a.operand(2)));
-            a.reshape(sum, &channels)
-        })
+        if self.bias { a.give(2, |a| a.sum_to_channels(y)) } else { Ok(()) }
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "Conv", import }];

@@ -15,11 +15,14 @@ mod lower;
 use convoke_runtime::Tensor;
 
 use super::arguments::{EDGES, FLAG, LENGTHS, PAIR, SIZE};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, NotDerived, Operator, ParameterSpec, TypeError, check, weighted};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, NotDerived, Operator, ParameterSpec,
+    TypeError, check, weighted,
+};
 use super::conv::Conv;
 use super::conv_weight_gradient::ConvWeightGradient;
 use crate::TensorType;
-use crate::lower::Algorithm;
+use crate::lower::{Algorithm, Halo};
 use crate::onnx::{Item, Node, Rule, Unsupported};
 use super::{Window, image};
 
@@ -51,16 +54,18 @@ impl ConvTranspose {
     /// What takes results of windows that slide over images back to the images, `[image, result]` being the sizes.
     pub(super) fn adjoint(window: &Window, groups: usize, [image, result]: [[usize; 2]; 2]) -> Self {
         let Window { stride, dilation, .. } = *window;
-        let mut op = Self { stride, dilation, groups, bias: false, ..Self::default() };
-        for axis in 0..2 {
-            let before = window.padding[axis];
-            let reach = (result[axis] - 1) * stride[axis] + (window.kernel[axis] - 1) * dilation[axis] + 1;
-            // The last window ends before the image does, or beyond it.
-            let (end, reach) = (image[axis] + before, reach);
-            (op.padding[axis], op.padding[axis + 2]) = (before, reach.saturating_sub(end));
-            op.output_padding[axis] = end.saturating_sub(reach);
+        let Halo { top, left, bottom, right } = window.halo(image, result);
+        // The last window ends beyond the image, or before it does.
+        let output_padding =
+            [0, 1].map(|axis| (image[axis] + window.padding[axis]).saturating_sub(window.reach(axis, result[axis])));
+        Self {
+            stride,
+            dilation,
+            groups,
+            padding: [top, left, bottom, right],
+            output_padding,
+            bias: false,
         }
-        op
     }
 
     /// Height and width of the result for an image of `size`.
@@ -215,13 +220,7 @@ impl Operator for ConvTranspose {
         }
         a.give(0, |a| a.op(conv, &[y, weight]))?;
         a.give(1, |a| a.op(ConvWeightGradient { kernel, stride, dilation, groups, padding }, &[y, x]))?;
-        if !self.bias {
-            return Ok(());
-        }
-        a.give(2, |a| {
-            let (sum, channels) = (a.sum(y, &[0, 2, 3])?, a.shape(a.operand(2)));
-            a.reshape(sum, &channels)
-        })
+        if self.bias { a.give(2, |a| a.sum_to_channels(y)) } else { Ok(()) }
     }
 
     const ONNX: &'static [Rule] = &[Rule { operator: "ConvTranspose", import }];

@@ -6,7 +6,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{Reader, SIZE};
-use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Constructor, Derived, Operator, TypeError, check, moved};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, CallError, Case, Constructor, Derived, Operator, TypeError, check, moved,
+};
 use super::transpose::Transpose;
 use crate::TensorType;
 use crate::lower::Algorithm;

@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::LENGTH;
-use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check, indexed, moved};
+use super::{
+    Adjoint, Arguments, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check, indexed, moved,
+};
 use super::indexed::Reduction;
 use super::scatter_nd::ScatterNd;
 use crate::lower::elementwise::by_elements;

@@ -8,7 +8,9 @@ mod lower;
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, Reader};
-use super::{Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, CallError, Case, Derived, NotDerived, Operator, TypeError, check,
+};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::onnx::{Item, Node, Rule, Unsupported};

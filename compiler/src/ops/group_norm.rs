@@ -7,7 +7,10 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLAG, FLOAT, SIZE};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, ParameterSpec, TypeError, check, normalization};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, ParameterSpec,
+    TypeError, check, normalization,
+};
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk, blocked_extents};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule, Work};

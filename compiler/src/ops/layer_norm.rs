@@ -5,7 +5,10 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG, FLOAT};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, ParameterSpec, TypeError, check, normalization};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, ParameterSpec, TypeError,
+    check, normalization,
+};
 use crate::TensorType;
 use crate::lower::nest::{Lines, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};

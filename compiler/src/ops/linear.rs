@@ -10,7 +10,10 @@ use convoke_runtime::Tensor;
 use super::arguments::{FLAG, SIZE};
 use super::epilogue::each_activation;
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec, TypeError, check, weighted};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec,
+    TypeError, check, weighted,
+};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use super::add::Add;

@@ -8,7 +8,10 @@ use convoke_runtime::kernels::PoolKind;
 
 use super::arguments::PAIR;
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image, pool};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image,
+    pool,
+};
 use super::max_pool_gradient::MaxPoolGradient;
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};

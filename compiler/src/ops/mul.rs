@@ -9,7 +9,10 @@ use convoke_runtime::kernels::BinaryOp;
 use convoke_runtime::weights::WeightOp;
 
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, TypeError, commutative};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, TypeError,
+    commutative,
+};
 use crate::TensorType;
 use crate::graph::WeightExpr;
 use crate::lir::{self, FunctionBuilder, Reg};

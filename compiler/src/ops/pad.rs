@@ -3,7 +3,10 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXES, EDGES, FLOAT, Reader};
-use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check,
+    moved,
+};
 use crate::TensorType;
 use crate::lower::Algorithm;
 use crate::lower::regions::{self, From, Movement, Region, Step};

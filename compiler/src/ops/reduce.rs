@@ -3,7 +3,10 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXES, FLAG, Reader};
-use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, NotDerived, Operator, TypeError, compare, unary};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, NotDerived,
+    Operator, TypeError, compare, unary,
+};
 use super::check;
 use super::compare::Compare;
 use crate::{DType, TensorType};

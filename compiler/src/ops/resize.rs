@@ -12,7 +12,9 @@ mod taps;
 use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG, FLOAT, Reader, SHAPE, float};
-use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check,
+};
 use super::matmul::MatMul;
 use crate::TensorType;
 use crate::lower::Algorithm;

@@ -3,7 +3,9 @@
 use convoke_runtime::Tensor;
 
 use super::arguments::AXES;
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved,
+};
 use super::pad::{Mode, Pad};
 use crate::TensorType;
 use crate::lower::Algorithm;

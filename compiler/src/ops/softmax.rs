@@ -6,7 +6,10 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, FLAG};
 use super::export::{Exported, Exporter};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, TypeError, check, reshape};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, TypeError,
+    check, reshape,
+};
 use crate::TensorType;
 use crate::lir::{Binary, math};
 use crate::lower::nest::{Elements, Lines, Walk};

@@ -4,7 +4,9 @@ use convoke_runtime::Tensor;
 
 use super::arguments::{AXIS, SHAPE};
 use super::slice::{Range, region};
-use super::{Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved};
+use super::{
+    Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, check, moved,
+};
 use super::concat::Concat;
 use crate::graph::Value;
 use crate::TensorType;

@@ -7,7 +7,10 @@ mod table;
 use convoke_runtime::Tensor;
 
 use super::arguments::{FLOAT, Reader};
-use super::{Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator, TypeError};
+use super::{
+    Adjoint, Arguments, Attribute, Attributes, Call, CallError, Case, Construction, Constructor, Derived, Operator,
+    TypeError,
+};
 use super::check;
 use crate::{DType, TensorType};
 use crate::lir::{FunctionBuilder, Reg};

@@ -1,6 +1,7 @@
 //! Windows that slide over images: the arithmetic that convolutions and poolings share.
 
 use super::{Arguments, Attribute, CallError, TypeError, arguments};
+use crate::lower::Halo;
 
 /// Windows that slide over rows and columns. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,19 @@ impl Window {
     /// Pixels from the first tap to one past the last, along one axis.
     fn extent_along(&self, axis: usize) -> Option<usize> {
         self.kernel[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?.checked_add(1)
+    }
+
+    /// Pixels from the padding's beginning to one past the last tap of `count` windows, along one axis; of a window and
+    /// a count that [`count`](Self::count) accepts.
+    pub(super) fn reach(&self, axis: usize, count: usize) -> usize {
+        (count - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// The rows and columns around an image of `size` that `count` windows down and across read.
+    pub(super) fn halo(&self, size: [usize; 2], count: [usize; 2]) -> Halo {
+        let [top, left, _, _] = self.padding;
+        let beyond = |axis: usize, before: usize| self.reach(axis, count[axis]).saturating_sub(before + size[axis]);
+        Halo { top, left, bottom: beyond(0, top), right: beyond(1, left) }
     }
 
     /// TensorFlow's "SAME" padding: the least that makes `⌈size / stride⌉` windows, its odd pixel at the bottom and

@@ -31,13 +31,9 @@ pub(super) fn choice(conv: &Conv, site: &Site<'_>, source: Layout, result: Layou
 
 /// The rows and columns around the image that windows reach.
 fn halo(conv: &Conv, site: &Site<'_>) -> Halo {
-    let (input, output, weight) = (&site.operands[0].shape, &site.results[0].shape, &site.operands[1].shape);
-    let [top, left, _, _] = conv.padding;
-    let beyond = |axis: usize, before: usize| {
-        let reach = (output[axis + 2] - 1) * conv.stride[axis] + (weight[axis + 2] - 1) * conv.dilation[axis] + 1;
-        reach.saturating_sub(before + input[axis + 2])
-    };
-    Halo { top, left, bottom: beyond(0, top), right: beyond(1, left) }
+    let types = [site.operands[0], &site.results[0], site.operands[1]];
+    let [image, result, kernel] = types.map(|ty| [ty.shape[2], ty.shape[3]]);
+    conv.window(kernel).halo(image, result)
 }
 
 /// Weights and bias must be known before the run: they are packed once.

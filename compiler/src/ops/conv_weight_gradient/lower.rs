@@ -10,20 +10,15 @@ use convoke_runtime::kernels::{self, Params};
 
 use super::ConvWeightGradient;
 use crate::lir::{Affine, Expr, Reg};
-use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Operand, Schedule, Site, View, Work};
+use crate::lower::{Algorithm, Choice, Emitter, Layout, Need, Operand, Schedule, Site, View, Work};
 use crate::ops::Operator;
 
 pub(super) const ALGORITHMS: &[Algorithm<ConvWeightGradient>] = &[DEPTHWISE, DIRECT, LOOPS];
 
 /// X with as many zeros around it as windows reach.
 fn source(op: &ConvWeightGradient, site: &Site<'_>, layout: Layout) -> Need {
-    let (x, g) = (&site.operands[0].shape, &site.operands[1].shape);
-    let [top, left, _, _] = op.padding;
-    let beyond = |axis: usize, before: usize| {
-        let reach = (g[axis + 2] - 1) * op.stride[axis] + (op.kernel[axis] - 1) * op.dilation[axis] + 1;
-        reach.saturating_sub(before + x[axis + 2])
-    };
-    Need::halo(layout, Halo { top, left, bottom: beyond(0, top), right: beyond(1, left) })
+    let [image, result] = [0, 1].map(|operand| [2, 3].map(|dim| site.operands[operand].shape[dim]));
+    Need::halo(layout, op.window().halo(image, result))
 }
 
 fn macs(op: &ConvWeightGradient, work: &Work<'_>) -> u64 {
