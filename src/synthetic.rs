@@ -21,18 +21,25 @@ fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-/// The output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+/// What the state of SplitMix64 grows by (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The output function of SplitMix64.
 const fn splitmix64(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
 
+/// The number in [0, 1) that this state of SplitMix64 gives: the 24 bits that a float32 holds.
+pub(crate) fn unit(state: u64) -> f32 {
+    (splitmix64(state) >> 40) as f32 * (1.0 / 16_777_216.0)
+}
+
 /// `u` of this name at index 0, 1, 2, …: numbers in [0, 1).
 pub fn uniform(name: &str) -> impl Iterator<Item = f32> + use<> {
-    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
     let hash = fnv1a64(name);
-    (1..).map(move |i: u64| (splitmix64(hash.wrapping_add(i.wrapping_mul(STEP))) >> 40) as f32 * (1.0 / 16_777_216.0))
+    (1..).map(move |i: u64| unit(hash.wrapping_add(i.wrapping_mul(STEP))))
 }
 
 /// The two constants of a network's parameters. By default a convolution, its BatchNorm and a ReLU keep the variance of

@@ -8,6 +8,11 @@
 //!
 //! `--epsilon` is in steps of a pixel's 256; without it, the smallest is taken that makes the network see another class.
 
+#[path = "../digits/art.rs"]
+#[allow(dead_code, reason = "digits are not drawn here")]
+mod art;
+#[path = "../digits/digits.rs"]
+mod digits;
 #[path = "../digits/idx.rs"]
 mod idx;
 #[path = "../photos/photo.rs"]

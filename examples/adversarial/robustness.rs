@@ -7,7 +7,7 @@ use std::path::Path;
 use convoke::adversarial::{DeepFool, Goal, Steps, Victim};
 use convoke::{Parameters, Tensor, zoo};
 
-use crate::idx;
+use crate::digits::Digits;
 
 /// Where weights and digits lie.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits");
@@ -39,7 +39,7 @@ pub(crate) fn table(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let graph = zoo::find("lenet5")?.graph()?;
     let parameters = Parameters::load(folder.join("lenet5.safetensors"))?;
     let mut victim = Victim::new(&graph, &parameters)?;
-    let digits = digits(folder)?;
+    let digits = Digits::load(folder, "t10k")?;
     let clean = correct(&digits, &mut victim, |_, image, _| Ok(image.clone()))?;
     writeln!(out, "\nLeNet-5 reads {clean} of {} digits; of 100 under attack:", digits.len())?;
     for (name, radii, attack) in ATTACKS {
@@ -67,36 +67,17 @@ pub(crate) fn table(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The test digits, in the middle of 32 × 32 pixels of 0 to 1.
-fn digits(folder: &Path) -> Result<Vec<(Tensor, usize)>, Box<dyn Error>> {
-    let images = idx::read::<3>(&folder.join("t10k-images-idx3-ubyte.gz"))?;
-    let labels = idx::read::<1>(&folder.join("t10k-labels-idx1-ubyte.gz"))?;
-    let [_, height, width] = images.shape;
-    if [height, width] != [28, 28] {
-        return Err(format!("digits of {height}×{width} pixels; expected 28×28").into());
-    }
-    let digit = |(bytes, &label): (&[u8], &u8)| {
-        let mut image = Tensor::zeros(&[1, 1, 32, 32]);
-        for (row, bytes) in bytes.chunks(28).enumerate() {
-            let start = (row + 2) * 32 + 2;
-            let pixels = image.data_mut()[start..start + 28].iter_mut();
-            pixels.zip(bytes).for_each(|(pixel, &byte)| *pixel = f32::from(byte) / 255.0);
-        }
-        (image, label.into())
-    };
-    Ok(images.bytes.chunks(28 * 28).zip(&labels.bytes).map(digit).collect())
-}
-
 /// How many digits are read right after `attack`.
 fn correct(
-    digits: &[(Tensor, usize)],
+    digits: &Digits,
     victim: &mut Victim,
     mut attack: impl FnMut(&mut Victim, &Tensor, Goal<'_>) -> Attacked,
 ) -> Result<usize, Box<dyn Error>> {
     let mut right = 0;
-    for (image, label) in digits {
-        let moved = attack(victim, image, Goal::Away(std::slice::from_ref(label)))?;
-        right += usize::from(victim.logits(&moved)?.argmax() == Some(*label));
+    for index in 0..digits.len() {
+        let label = digits.label(index);
+        let moved = attack(victim, &digits.tensor(index), Goal::Away(&[label]))?;
+        right += usize::from(victim.logits(&moved)?.argmax() == Some(label));
     }
     Ok(right)
 }

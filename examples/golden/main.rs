@@ -64,6 +64,7 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     counts::compare(&reference, &graph, entry)?;
     let (parameters, image) = synthesize(&reference);
     let mut agree = true;
+    let mut located: Option<(f32, Verdict)> = None;
     let rust = Model::new((entry.network)().clone(), &parameters)?;
     let jit = Model::new(jit::compile(&graph)?, &parameters)?;
     for (backend, mut model) in [("rust", rust), ("jit", jit)] {
@@ -71,9 +72,14 @@ fn check(path: &Path, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
         let error = agreement::error(output.data(), &reference.output);
         writeln!(out, "{} {backend} {error:.2e}", reference.model)?;
         if error > TOLERANCE {
-            let verdict = checkpoints::locate(&graph, &reference.checkpoints, &parameters, &image, error)?;
+            // Backends that err alike have the same verdict, which takes many runs.
+            let verdict = match located.take() {
+                Some((of, verdict)) if of == error => verdict,
+                _ => checkpoints::locate(&graph, &reference.checkpoints, &parameters, &image, error)?,
+            };
             agree &= matches!(verdict, Verdict::Undetermined { .. });
             writeln!(out, "{verdict}")?;
+            located = Some((error, verdict));
         }
     }
     Ok(agree)

@@ -1,7 +1,7 @@
 //! Attacks of many small steps, each projected back to the ball of allowed perturbations.
 
 use super::{Error, Goal, Victim, check, sign};
-use crate::Tensor;
+use crate::{Tensor, synthetic};
 
 /// How an iterated attack moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,11 +27,8 @@ impl Random {
 
     /// Uniform in 0 .. 1.
     pub fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // The 24 bits that a float32 holds.
-        ((bits ^ (bits >> 31)) >> 40) as f32 / 16_777_216.0
+        self.0 = self.0.wrapping_add(synthetic::STEP);
+        synthetic::unit(self.0)
     }
 
     /// Of the standard normal distribution (Box and Muller 1958).
@@ -51,7 +48,7 @@ impl Victim {
     /// # Errors
     /// As for [`fgsm`](Self::fgsm).
     pub fn bim(&mut self, images: &Tensor, goal: Goal<'_>, steps: Steps) -> Result<Tensor, Error> {
-        self.linf(images, images.clone(), goal, steps)
+        self.pgd(images, goal, steps, None)
     }
 
     /// Projected gradient descent by the largest change: [`bim`](Self::bim) from a start that is uniform in the ball, drawn
@@ -63,20 +60,15 @@ impl Victim {
     /// # Errors
     /// As for [`fgsm`](Self::fgsm).
     pub fn pgd(&mut self, images: &Tensor, goal: Goal<'_>, steps: Steps, seed: Option<u64>) -> Result<Tensor, Error> {
-        check("epsilon", steps.epsilon)?;
-        let mut start = images.clone();
-        if let Some(mut random) = seed.map(Random::new) {
-            for x in start.data_mut() {
-                *x = self.clip(*x + steps.epsilon * (2.0 * random.uniform() - 1.0));
-            }
-        }
-        self.linf(images, start, goal, steps)
-    }
-
-    fn linf(&mut self, images: &Tensor, mut moved: Tensor, goal: Goal<'_>, steps: Steps) -> Result<Tensor, Error> {
         let Steps { epsilon, alpha, count } = steps;
         check("epsilon", epsilon)?;
         check("alpha", alpha)?;
+        let mut moved = images.clone();
+        if let Some(mut random) = seed.map(Random::new) {
+            for x in moved.data_mut() {
+                *x = self.clip(*x + epsilon * (2.0 * random.uniform() - 1.0));
+            }
+        }
         for _ in 0..count {
             let (_, gradient) = self.gradient(&moved, goal.classes())?;
             for ((x, g), &origin) in moved.data_mut().iter_mut().zip(gradient.data()).zip(images.data()) {
