@@ -16,11 +16,11 @@ struct Port {
 /// A type that runs a network.
 pub(super) struct Type<'a> {
     /// Its name, visibility and documentation.
-    pub(super) name: &'a Ident,
-    pub(super) visibility: TokenStream,
-    pub(super) docs: &'a [String],
+    name: &'a Ident,
+    visibility: TokenStream,
+    docs: &'a [String],
     /// The network's name.
-    pub(super) network: &'a str,
+    network: &'a str,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     /// Missing after a mistake: then the type is there for editors, with constants that mean nothing.

@@ -136,9 +136,15 @@ fn rnn(node: &mut Node<'_, '_>, w: &Weights, input: Item, [h, c]: [Item; 2]) -> 
 
 /// Gates in the order update, reset, new.
 fn gru(node: &mut Node<'_, '_>, w: &Weights, input: &Item, [h, c]: [Item; 2]) -> Result<[Item; 2], Unsupported> {
-    let mut recurrent = node.apply(MatMul, &[h.clone(), w.r.clone()])?;
+    // The new gate's product waits for the reset, where that comes first.
+    let ready = |node: &mut Node<'_, '_>, item: &Item| {
+        if w.linear_before_reset { Ok(item.clone()) } else { range(node, item, -1, 0, 2 * w.hidden) }
+    };
+    let r = ready(node, &w.r)?;
+    let mut recurrent = node.apply(MatMul, &[h.clone(), r])?;
     if let Some([_, of_r]) = &w.biases {
-        recurrent = add(node, recurrent, of_r.clone())?;
+        let of_r = ready(node, of_r)?;
+        recurrent = add(node, recurrent, of_r)?;
     }
     let gate = |node: &mut Node<'_, '_>, index| {
         let [a, b] = [part(node, input, index, w.hidden)?, part(node, &recurrent, index, w.hidden)?];
