@@ -3,28 +3,37 @@
 
 #![cfg(all(feature = "onnx", feature = "jit"))]
 
+use std::fs::File;
 use std::path::Path;
 
 use convoke_compiler::backend::jit;
 use convoke_compiler::lower::Target;
 use convoke_compiler::{compile, onnx};
 use convoke_runtime::Tensor;
-use npyz::npz::NpzArchive;
+use npyz::{NpyFile, npz};
+use zip::ZipArchive;
 
 /// The largest difference, relative to the largest value of the output.
 const TOLERANCE: f32 = 1e-4;
 
 /// The arrays of a file whose names begin with `prefix`, without it.
 fn arrays(path: &Path, prefix: &str) -> Vec<(String, Tensor)> {
-    let mut archive = NpzArchive::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
-    let array = |name: String| {
-        let array = archive.by_name(&name).expect("the file is read").expect("it is listed");
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut archive = ZipArchive::new(file).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut arrays = Vec::new();
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).expect("it is listed");
+        let file = entry.name().expect("it has a name").into_owned();
+        let Some(name) = npz::array_name_from_file_name(&file).and_then(|name| name.strip_prefix(prefix)) else {
+            continue;
+        };
+        let array = NpyFile::new(entry).unwrap_or_else(|error| panic!("{}, {name}: {error}", path.display()));
         let shape: Vec<usize> = array.shape().iter().map(|&size| size as usize).collect();
         let elements = array.into_vec::<f32>().unwrap_or_else(|error| panic!("{}, {name}: {error}", path.display()));
-        (name[prefix.len()..].to_owned(), Tensor::from_vec(&shape, elements).expect("as many as the shape has"))
-    };
-    names.into_iter().filter(|name| name.starts_with(prefix)).map(array).collect()
+        let tensor = Tensor::from_vec(&shape, elements).expect("as many as the shape has");
+        arrays.push((name.to_owned(), tensor));
+    }
+    arrays
 }
 
 /// Runs one model; its largest relative difference from what is expected.

@@ -1,5 +1,6 @@
 //! Pooling of rows, lanes over results; see [`PlanarPool`].
 
+use super::pool::Mean;
 use super::rows::{scalar_row, vector_rows};
 use super::{PlanarPool, PoolKind};
 use crate::simd::{MAX_SQUARE, Scalar, Simd};
@@ -58,7 +59,7 @@ unsafe fn vectors<S: Simd>(s: S, args: *const *mut f32, params: *const ()) {
 #[inline(always)]
 unsafe fn rows<S: Simd, const MAX: bool>(s: S, p: &PlanarPool, [dst, src]: [*mut f32; 2]) {
     let len = p.len as usize;
-    let count = s.splat((p.kh * p.kw) as f32);
+    let mean = Mean::of(p.kh * p.kw);
     // Where the elements between those of a window's column belong to the next column, they may be read along.
     let pairs = p.stride == 2 && p.kw > 1 && p.kw_stride == 1;
     for row in 0..p.rows as usize {
@@ -75,7 +76,7 @@ unsafe fn rows<S: Simd, const MAX: bool>(s: S, p: &PlanarPool, [dst, src]: [*mut
                     result = if MAX { s.max(result, v) } else { s.add(result, v) };
                 }
             }
-            let result = if MAX { result } else { s.div(result, count) };
+            let result = if MAX { result } else { mean.from_sum(s, result) };
             // SAFETY: `n` results from `x` on.
             unsafe { s.store_up_to(dst.add(x), result, n) };
         }

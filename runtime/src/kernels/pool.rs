@@ -116,6 +116,33 @@ impl Side {
     }
 }
 
+/// What makes the mean of a sum.
+#[derive(Clone, Copy)]
+pub(super) enum Mean {
+    /// The reciprocal of the count, where that is a power of two: a product rounds as the quotient does, and takes a
+    /// tenth of the time.
+    Factor(f32),
+    /// The count.
+    Divisor(f32),
+}
+
+impl Mean {
+    /// That of `count` elements.
+    #[inline(always)]
+    pub(super) fn of(count: u32) -> Self {
+        if count.is_power_of_two() { Self::Factor(1.0 / count as f32) } else { Self::Divisor(count as f32) }
+    }
+
+    /// The mean of elements whose sum this is.
+    #[inline(always)]
+    pub(super) fn from_sum<S: Simd>(self, s: S, sum: S::V) -> S::V {
+        match self {
+            Self::Factor(factor) => s.mul(sum, s.splat(factor)),
+            Self::Divisor(divisor) => s.div(sum, s.splat(divisor)),
+        }
+    }
+}
+
 /// Source elements between neighbours.
 struct Steps {
     /// Rows of a window.
@@ -163,7 +190,7 @@ unsafe fn plane<S: Simd, const MAX: bool>(s: S, p: &Pool, dst: *mut f32, src: *c
             let whole =
                 x.count == columns.kernel && ox + 4 <= p.out_w as usize && columns.taps(ox + 3).count == columns.kernel;
             let count = if p.kind == PoolKind::Average { y.count * x.count } else { y.padded * x.padded };
-            let divisor = s.splat(count as f32);
+            let mean = Mean::of(count as u32);
             let src = src.wrapping_add(x.at.wrapping_mul(S::LANES));
             // SAFETY: the places of `x` and `y` are inside the source, and so are those of the three windows to the
             // right if the first and the last of the four are whole; `dst` has a vector for each result.
@@ -172,13 +199,13 @@ unsafe fn plane<S: Simd, const MAX: bool>(s: S, p: &Pool, dst: *mut f32, src: *c
                 if whole {
                     let results = windows::<S, MAX, 4>(s, src, [y.count, x.count], &steps);
                     for i in 0..4 {
-                        let result = if MAX { results[i] } else { s.div(results[i], divisor) };
+                        let result = if MAX { results[i] } else { mean.from_sum(s, results[i]) };
                         s.store(dst.add(i * S::LANES), result);
                     }
                     ox += 4;
                 } else {
                     let [result] = windows::<S, MAX, 1>(s, src, [y.count, x.count], &steps);
-                    s.store(dst, if MAX { result } else { s.div(result, divisor) });
+                    s.store(dst, if MAX { result } else { mean.from_sum(s, result) });
                     ox += 1;
                 }
             }

@@ -157,7 +157,6 @@ enum Home {
     /// In this process.
     Process,
     /// In an object file.
-    #[cfg_attr(not(feature = "object"), expect(dead_code))]
     Object,
 }
 
