@@ -35,7 +35,7 @@ fn tensors(case: &Path, kind: &str) -> Result<Vec<Constant>, String> {
 /// The tensor as a run takes it.
 fn run_time(constant: &Constant) -> Result<Tensor, String> {
     match &constant.elements {
-        Elements::F32(tensor) => Ok(tensor.clone()),
+        Elements::F32(floats) => Ok(Tensor::clone(floats)),
         Elements::I64(tensor) => tensor.to_f32().map_err(|error| error.to_string()),
         Elements::Bool(tensor) => Ok(tensor.to_f32()),
     }

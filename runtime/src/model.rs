@@ -1,18 +1,18 @@
 //! [`Model`]: a network with its weights, ready to run.
 
+mod prepare;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::network::{Arg, MAX_STEP_ARGS, NetworkParts, Space, StepFn, WeightBuffer};
+use crate::network::{Arg, MAX_STEP_ARGS, NetworkParts, Space, StepFn};
 use crate::parameters::{FileError, FormatError, ParameterErrors};
 use crate::tensor::count;
-use crate::weights::{Evaluator, WeightError, WeightOp};
-use crate::{
-    AlignedVec, DType, FlushToZero, Isa, Network, Parameters, Tensor, TensorView, ThreadPool, available_threads,
-};
+use crate::weights::WeightError;
+use crate::{AlignedVec, DType, FlushToZero, Isa, Network, Parameters, Tensor, ThreadPool, available_threads};
 
 /// A network with its weights, ready to run: prepared weights, one arena, the outputs, and the threads.
 ///
@@ -238,40 +238,8 @@ fn load(network: Arc<Network>, parameters: &Parameters) -> Result<Model, LoadErr
         let network_name = network.name.clone().into_owned();
         return Err(LoadError::Isa { network: network_name, needed: network.isa, detected: Isa::detect() });
     }
-    let weights = prepare(&network, parameters)?;
+    let weights = prepare::weights(&network, parameters)?;
     Ok(build(network, Arc::new(weights), None).threads(0))
-}
-
-/// Evaluates the weights. A parameter that no later buffer reads leaves memory at once, where it lies in a file: file and
-/// prepared weights are never there both.
-fn prepare(network: &NetworkParts, parameters: &Parameters) -> Result<AlignedVec<f32>, LoadError> {
-    let name = || network.name.clone().into_owned();
-    parameters.check(&network.parameters).map_err(|errors| LoadError::Parameters { network: name(), errors })?;
-    let views: Vec<TensorView<'_>> =
-        network.parameters.iter().filter_map(|parameter| parameters.get(&parameter.name)).collect();
-    let read = |weight: &WeightBuffer| {
-        let parameter = |op: &WeightOp| if let WeightOp::Parameter(index) = op { Some(*index as usize) } else { None };
-        weight.expression.iter().filter_map(parameter).collect::<Vec<_>>()
-    };
-    // The last buffer that reads each parameter.
-    let mut last = vec![0; views.len()];
-    for (buffer, weight) in network.weights.iter().enumerate() {
-        read(weight).into_iter().filter(|&index| index < views.len()).for_each(|index| last[index] = buffer);
-    }
-    let mut evaluator = Evaluator::new(&views);
-    let mut weights = AlignedVec::zeroed(network.weights_len);
-    for (buffer, weight) in network.weights.iter().enumerate() {
-        let dst = &mut weights[weight.offset..weight.offset + weight.len];
-        evaluator.evaluate(&weight.expression, dst).map_err(|error| LoadError::Weight {
-            network: name(),
-            buffer,
-            error,
-        })?;
-        for index in read(weight).into_iter().filter(|&index| last[index] == buffer) {
-            parameters.release(&network.parameters[index].name);
-        }
-    }
-    Ok(weights)
 }
 
 /// That every place that the network names exists.

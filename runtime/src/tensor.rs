@@ -257,11 +257,11 @@ pub(crate) fn count(shape: &[usize], size: usize) -> Option<usize> {
     (count.checked_mul(size)? <= isize::MAX as usize - ALIGNMENT).then_some(count)
 }
 
-fn checked_len<T: Element>(shape: &[usize]) -> Result<usize, ShapeError> {
+pub(crate) fn checked_len<T: Element>(shape: &[usize]) -> Result<usize, ShapeError> {
     count(shape, size_of::<T>()).ok_or_else(|| ShapeError::Overflow { shape: shape.to_vec() })
 }
 
-fn check_len<T: Element>(shape: &[usize], found: usize) -> Result<(), ShapeError> {
+pub(crate) fn check_len<T: Element>(shape: &[usize], found: usize) -> Result<(), ShapeError> {
     let expected = checked_len::<T>(shape)?;
     if expected == found { Ok(()) } else { Err(ShapeError::Count { shape: shape.to_vec(), expected, found }) }
 }

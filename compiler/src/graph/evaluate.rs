@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use convoke_runtime::weights::{Evaluator, WeightError};
-use convoke_runtime::{Parameters, Tensor, TensorView};
+use convoke_runtime::weights::{Evaluator, Source, WeightError};
+use convoke_runtime::{Parameters, Tensor};
 use thiserror::Error;
 
 use super::{Graph, NodeId, NodeKind, Value, WeightExpr};
@@ -166,7 +166,7 @@ fn check_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<(), EvaluateError> {
 /// The parameters that a graph reads, in the order in which [`Graph::parameters`] lists them.
 pub(crate) struct Weights<'p> {
     indices: HashMap<String, u32>,
-    tensors: Vec<TensorView<'p>>,
+    tensors: Vec<Source<'p>>,
 }
 
 impl<'p> Weights<'p> {
@@ -175,7 +175,7 @@ impl<'p> Weights<'p> {
         for (index, (name, ty)) in (0..).zip(graph.parameters()) {
             match parameters.get(&name) {
                 Some(tensor) if tensor.shape() == ty.shape => {
-                    weights.tensors.push(tensor);
+                    weights.tensors.push(tensor.into());
                     weights.indices.insert(name, index);
                 }
                 other => errors.push(ParameterError {

@@ -1,8 +1,10 @@
 //! [`Constant`]: a tensor whose elements the importer knows.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
-use convoke_runtime::{DType, MAX_WHOLE, Tensor};
+use convoke_runtime::parameters::MappedFile;
+use convoke_runtime::{DType, MAX_WHOLE, Parameters, Tensor};
 
 use crate::TensorType;
 
@@ -24,16 +26,74 @@ pub struct Constant {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Elements {
-    F32(Tensor),
+    F32(Floats),
     I64(Tensor<i64>),
     Bool(Tensor<bool>),
+}
+
+/// Float32 elements, which stay in the model's file until somebody asks for them.
+#[derive(Clone, Debug)]
+pub struct Floats {
+    shape: Vec<usize>,
+    tensor: OnceLock<Tensor>,
+    /// The file, and the first element's byte.
+    file: Option<(MappedFile, usize)>,
+}
+
+impl Floats {
+    /// Elements that lie in a file, from byte `start` on; `None` where it has not as many.
+    pub(super) fn mapped(shape: &[usize], file: &MappedFile, start: usize) -> Option<Self> {
+        Parameters::default().insert_mapped("", shape, file, start).ok()?;
+        Some(Self { shape: shape.to_vec(), tensor: OnceLock::new(), file: Some((file.clone(), start)) })
+    }
+
+    /// Their dimensions.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Makes them a parameter.
+    pub(super) fn add_to(&self, parameters: &mut Parameters, name: String) {
+        match &self.file {
+            Some((file, start)) => {
+                parameters.insert_mapped(name, &self.shape, file, *start).expect("`mapped` has tried it");
+            }
+            None => parameters.insert(name, Tensor::clone(self)),
+        }
+    }
+}
+
+impl Deref for Floats {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        self.tensor.get_or_init(|| {
+            let mut read = Parameters::default();
+            self.add_to(&mut read, String::new());
+            let view = read.get("").expect("it was added");
+            Tensor::from_slice(view.shape(), view.data()).expect("as many as the shape has")
+        })
+    }
+}
+
+impl PartialEq for Floats {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl From<Tensor> for Floats {
+    fn from(tensor: Tensor) -> Self {
+        Self { shape: tensor.shape().to_vec(), tensor: tensor.into(), file: None }
+    }
 }
 
 macro_rules! from {
     ($($element:ty => $variant:ident),+) => {$(
         impl From<Tensor<$element>> for Constant {
             fn from(tensor: Tensor<$element>) -> Self {
-                Self { name: None, elements: Elements::$variant(tensor) }
+                Self { name: None, elements: Elements::$variant(tensor.into()) }
             }
         }
     )+};
@@ -88,7 +148,8 @@ impl Constant {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.elements {
-            Elements::F32(tensor) => tensor.data().len(),
+            // Of that of a file nothing is read.
+            Elements::F32(floats) => floats.shape().iter().product(),
             Elements::I64(tensor) => tensor.data().len(),
             Elements::Bool(tensor) => tensor.data().len(),
         }
@@ -131,7 +192,7 @@ impl Constant {
         const FAR: u64 = 1 << 30;
         let exact = |value: i64| value.unsigned_abs() <= MAX_WHOLE.unsigned_abs() || value as f32 as i64 == value;
         match &self.elements {
-            Elements::F32(tensor) => Ok(tensor.clone()),
+            Elements::F32(floats) => Ok(Tensor::clone(floats)),
             Elements::Bool(tensor) => Ok(tensor.to_f32()),
             Elements::I64(tensor) => {
                 let mut result = Tensor::zeros(tensor.shape());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use convoke_runtime::parameters::MappedFile;
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -16,16 +17,17 @@ pub struct File {
 }
 
 impl File {
-    /// Reads a file; its external data lies in its folder.
+    /// Reads a file; its external data lies in its folder. Weights stay in the files, which are mapped: nobody may change
+    /// them while the model or its parameters are in use.
     ///
     /// # Errors
     /// [`Error`], where it cannot be read or is not valid.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| Error::Read { path: path.to_owned(), error })?;
+        let file = MappedFile::open(path).map_err(|error| Error::Read { path: path.to_owned(), error })?;
         let folder = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
-        let external = External { folder: folder.map(Path::to_owned), ..External::default() };
-        Self::read(&path.display().to_string(), bytes.into(), &external)
+        let external = External::of_file(file.clone(), folder.map(Path::to_owned));
+        Self::read(&path.display().to_string(), Bytes::from_owner(file), &external)
     }
 
     /// Reads a model in memory; `external` has the content of each file that it refers to, by name.
@@ -36,7 +38,7 @@ impl File {
         bytes: impl Into<Bytes>,
         external: impl IntoIterator<Item = (String, Bytes)>,
     ) -> Result<Self, Error> {
-        Self::read("model", bytes.into(), &External { folder: None, contents: external.into_iter().collect() })
+        Self::read("model", bytes.into(), &External::in_memory(external.into_iter().collect()))
     }
 
     fn read(name: &str, bytes: Bytes, external: &External) -> Result<Self, Error> {

@@ -284,7 +284,7 @@ impl<'m> Importer<'m> {
             return Ok(*value);
         }
         let value = match (&constant.elements, &constant.name) {
-            (Elements::F32(tensor), name) if tensor.data().len() > if name.is_some() { 1 } else { MAX_LITERAL } => {
+            (Elements::F32(_), name) if constant.len() > if name.is_some() { 1 } else { MAX_LITERAL } => {
                 let name = self.unique(name.as_deref().unwrap_or(label));
                 self.parameters.insert(name.clone(), Arc::clone(constant));
                 self.graph.edit().parameter(name, constant.ty())
@@ -337,11 +337,13 @@ impl<'m> Importer<'m> {
 
     fn finish(self) -> Result<Imported, Error> {
         // The constants are shared with the model, which may be imported again.
-        let parameters = self.parameters.into_iter().filter_map(|(name, constant)| match &constant.elements {
-            Elements::F32(tensor) => Some((name, tensor.clone())),
-            Elements::I64(_) | Elements::Bool(_) => None,
-        });
-        Ok(Imported { graph: self.graph, parameters: Parameters::from_tensors(parameters) })
+        let mut parameters = Parameters::default();
+        for (name, constant) in self.parameters {
+            if let Elements::F32(floats) = &constant.elements {
+                floats.add_to(&mut parameters, name);
+            }
+        }
+        Ok(Imported { graph: self.graph, parameters })
     }
 }
 

@@ -1,24 +1,29 @@
 //! The elements of a file's tensors, and the files in which they may lie.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
+use convoke_runtime::parameters::MappedFile;
 use convoke_runtime::{Element, Tensor};
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::constant::Constant;
+use super::constant::{Constant, Elements, Floats};
 use super::proto::{self, DataLocation, DataType};
 
-/// Where tensors lie whose elements are not in the model's own file.
-#[derive(Clone, Debug, Default)]
+/// The fewest elements that stay in a file: others are read at once, as shape arithmetic asks for them.
+const MAPPED_ELEMENTS: usize = 256;
+
+/// Where tensors lie: in the model's own file, or beside it.
+#[derive(Debug, Default)]
 pub(super) struct External {
     /// The folder of the model's file, if it came from one.
-    pub(super) folder: Option<PathBuf>,
+    folder: Option<PathBuf>,
     /// Contents by name, which go before files.
-    pub(super) contents: HashMap<String, Bytes>,
+    contents: HashMap<String, Bytes>,
+    /// The files so far.
+    files: RefCell<HashMap<PathBuf, MappedFile>>,
 }
 
 impl Constant {
@@ -48,7 +53,10 @@ pub(super) fn decode(tensor: &proto::Tensor, external: &External) -> Result<Cons
     let of = tensor.data_type();
     let i32s = || tensor.int32_data.iter().copied();
     match of {
-        DataType::Float => elements(&shape, &raw, f32::from_le_bytes, tensor.float_data.iter().copied()),
+        DataType::Float => match external.in_file(&shape, &raw) {
+            Some(floats) => Ok(Constant { name: None, elements: Elements::F32(floats) }),
+            None => elements(&shape, &raw, f32::from_le_bytes, tensor.float_data.iter().copied()),
+        },
         DataType::Double => {
             elements(&shape, &raw, |b| f64::from_le_bytes(b) as f32, tensor.double_data.iter().map(|&x| x as f32))
         }
@@ -126,6 +134,27 @@ fn half(bits: u16) -> f32 {
 }
 
 impl External {
+    /// Tensors in a model's file, and in others of its folder.
+    pub(super) fn of_file(model: MappedFile, folder: Option<PathBuf>) -> Self {
+        Self { folder, files: RefCell::new(HashMap::from([(PathBuf::new(), model)])), ..Self::default() }
+    }
+
+    /// Tensors in memory.
+    pub(super) fn in_memory(contents: HashMap<String, Bytes>) -> Self {
+        Self { contents, ..Self::default() }
+    }
+
+    /// The elements that these bytes are, where they are a tensor's and lie in a file.
+    fn in_file(&self, shape: &[usize], raw: &Bytes) -> Option<Floats> {
+        let len = shape.iter().try_fold(size_of::<f32>(), |len, &dim| len.checked_mul(dim))?;
+        if len != raw.len() || len < MAPPED_ELEMENTS * size_of::<f32>() {
+            return None;
+        }
+        let files = self.files.borrow();
+        let place = |file: &MappedFile| raw.as_ptr().addr().checked_sub(file.as_ref().as_ptr().addr());
+        files.values().find_map(|file| place(file).and_then(|start| Floats::mapped(shape, file, start)))
+    }
+
     /// The bytes that the entries `location`, `offset` and `length` mean.
     fn read(&self, entries: &[proto::StringStringEntry]) -> Result<Bytes, String> {
         let entry = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
@@ -151,17 +180,26 @@ impl External {
         }
         let folder = self.folder.as_deref().ok_or_else(|| format!("lies in `{location}`, which is not given"))?;
         let path = within(folder, location)?;
-        let fail = |error: std::io::Error| format!("lies in {}, which cannot be read: {error}", path.display());
-        let mut file = File::open(&path).map_err(fail)?;
-        let size = file.metadata().map_err(fail)?.len();
-        let length = length.or(size.checked_sub(offset));
-        let Some(length) = length.filter(|&length| offset.checked_add(length).is_some_and(|end| end <= size)) else {
+        let file = self.map(&path)?;
+        let bytes = Bytes::from_owner(file);
+        let size = bytes.len();
+        let number = |number: u64| usize::try_from(number).ok();
+        let end = length.map_or(Some(size), |length| number(offset.checked_add(length)?)).filter(|&end| end <= size);
+        let Some(range) = number(offset).zip(end).filter(|(start, end)| start <= end) else {
             return Err(format!("reaches beyond the {size} bytes of {}", path.display()));
         };
-        file.seek(SeekFrom::Start(offset)).map_err(fail)?;
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| "is too large".to_owned())?];
-        file.read_exact(&mut bytes).map_err(fail)?;
-        Ok(bytes.into())
+        Ok(bytes.slice(range.0..range.1))
+    }
+
+    /// The file, mapped once.
+    fn map(&self, path: &Path) -> Result<MappedFile, String> {
+        if let Some(file) = self.files.borrow().get(path) {
+            return Ok(file.clone());
+        }
+        let file = MappedFile::open(path)
+            .map_err(|error| format!("lies in {}, which cannot be read: {error}", path.display()))?;
+        self.files.borrow_mut().insert(path.to_owned(), file.clone());
+        Ok(file)
     }
 }
 

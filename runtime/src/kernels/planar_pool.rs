@@ -76,7 +76,7 @@ unsafe fn rows<S: Simd, const MAX: bool>(s: S, p: &PlanarPool, [dst, src]: [*mut
                     result = if MAX { s.max(result, v) } else { s.add(result, v) };
                 }
             }
-            let result = if MAX { result } else { mean.from_sum(s, result) };
+            let result = if MAX { result } else { mean.apply(s, result) };
             // SAFETY: `n` results from `x` on.
             unsafe { s.store_up_to(dst.add(x), result, n) };
         }

@@ -135,7 +135,7 @@ impl Mean {
 
     /// The mean of elements whose sum this is.
     #[inline(always)]
-    pub(super) fn from_sum<S: Simd>(self, s: S, sum: S::V) -> S::V {
+    pub(super) fn apply<S: Simd>(self, s: S, sum: S::V) -> S::V {
         match self {
             Self::Factor(factor) => s.mul(sum, s.splat(factor)),
             Self::Divisor(divisor) => s.div(sum, s.splat(divisor)),
@@ -199,13 +199,13 @@ unsafe fn plane<S: Simd, const MAX: bool>(s: S, p: &Pool, dst: *mut f32, src: *c
                 if whole {
                     let results = windows::<S, MAX, 4>(s, src, [y.count, x.count], &steps);
                     for i in 0..4 {
-                        let result = if MAX { results[i] } else { mean.from_sum(s, results[i]) };
+                        let result = if MAX { results[i] } else { mean.apply(s, results[i]) };
                         s.store(dst.add(i * S::LANES), result);
                     }
                     ox += 4;
                 } else {
                     let [result] = windows::<S, MAX, 1>(s, src, [y.count, x.count], &steps);
-                    s.store(dst, if MAX { result } else { mean.from_sum(s, result) });
+                    s.store(dst, if MAX { result } else { mean.apply(s, result) });
                     ox += 1;
                 }
             }

@@ -49,16 +49,16 @@ pub(super) fn check(parameters: &Parameters, expected: &[ValueInfo]) -> Result<(
     expected.sort_unstable_by_key(|info| &info.name);
     let is_expected = |name: &str| expected.binary_search_by_key(&name, |info| &info.name).is_ok();
     let superfluous: Vec<(String, Vec<usize>)> = parameters
-        .iter()
+        .shapes()
         .filter(|(name, _)| !is_expected(name))
-        .map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec()))
+        .map(|(name, shape)| (name.to_owned(), shape.to_vec()))
         .collect();
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
     for info in expected {
         let (name, shape) = (info.name.clone().into_owned(), info.shape.to_vec());
-        match parameters.get(&name) {
-            Some(tensor) if tensor.shape() == shape => {}
-            Some(tensor) => misshapen.push(Misshapen { name, expected: shape, found: tensor.shape().to_vec() }),
+        match parameters.entries.get(&name).map(|entry| &entry.shape) {
+            Some(found) if *found == shape => {}
+            Some(found) => misshapen.push(Misshapen { name, expected: shape, found: found.clone() }),
             None => {
                 // Looking further than the message shows would only cost time.
                 let candidates = superfluous.iter().map(|(name, _)| name.as_str()).filter(|_| missing.len() < HINTS);

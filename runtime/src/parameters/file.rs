@@ -2,12 +2,51 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
+#[cfg(target_os = "linux")]
+use memmap2::UncheckedAdvice;
 
 use super::{FormatError, Parameters, safetensors};
+
+/// A file in memory: mapped, not read. Clones share it.
+///
+/// As with every mapped file, nobody may change it while it is in use: put a new one in its place instead.
+#[derive(Clone, Debug)]
+pub struct MappedFile(Arc<Mmap>);
+
+impl MappedFile {
+    /// Maps a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        // SAFETY: the file is only read through this mapping; that no other process changes it meanwhile is what is
+        // asked of the caller.
+        let mapped = unsafe { Mmap::map(&file) }?;
+        Ok(Self(Arc::new(mapped)))
+    }
+
+    /// Lets the system take back the memory of these bytes, which are read from the file again when needed.
+    pub(super) fn release(&self, bytes: &Range<usize>) {
+        // SAFETY: the mapping is of a file, shared and never written: its pages come back as they were.
+        #[cfg(target_os = "linux")]
+        let _ = unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+        // Elsewhere what pages cost is up to the system.
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Parameters {
     /// The parameters in a file: safetensors, or a dict of tensors as `torch.save` writes it (`.pth`, `.pt`) from
@@ -18,8 +57,8 @@ impl Parameters {
     /// `model_state_dict`, `model`, `net` or `params`; a `module.` before all names, of `DataParallel`, is left out.
     ///
     /// The file is mapped, not read; float32 tensors stay in it, float16, bfloat16 and float64 are converted, and
-    /// BatchNorm's counters `num_batches_tracked` are left out. As with every mapped file, nobody may change it while
-    /// these parameters are in use: put a new one in its place instead, as [`Parameters::save`] does.
+    /// BatchNorm's counters `num_batches_tracked` are left out. Nobody may change a [`MappedFile`] that is in use;
+    /// [`Parameters::save`] puts a new one in its place.
     ///
     /// # Errors
     /// [`FileError`] names the file.
@@ -39,15 +78,8 @@ impl Parameters {
 }
 
 fn load(path: &Path) -> Result<Parameters, FileError> {
-    let file = map(path).map_err(|error| FileError::Read { path: path.to_owned(), error })?;
-    Parameters::from_mapped(&Arc::new(file)).map_err(|error| FileError::Format { path: path.to_owned(), error })
-}
-
-fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
-    // SAFETY: the file is only read through this mapping; that no other process changes it meanwhile is what
-    // `Parameters::load` asks of its caller.
-    unsafe { Mmap::map(&file) }
+    let file = MappedFile::open(path).map_err(|error| FileError::Read { path: path.to_owned(), error })?;
+    Parameters::from_mapped(&file).map_err(|error| FileError::Format { path: path.to_owned(), error })
 }
 
 fn save(parameters: &Parameters, path: &Path) -> io::Result<()> {

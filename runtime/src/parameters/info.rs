@@ -31,6 +31,11 @@ pub(super) enum DType {
 }
 
 impl Info {
+    /// Whether its bytes are its elements, little-endian.
+    pub(super) fn is_plain(&self) -> bool {
+        self.dtype == DType::F32 && self.strides.is_none()
+    }
+
     /// The elements in `file`, row by row.
     pub(super) fn to_f32(&self, file: &[u8]) -> AlignedVec<f32> {
         let elements = self.dtype.to_f32(&file[self.bytes.clone()]);

@@ -11,7 +11,7 @@ mod safetensors;
 mod torch;
 
 pub use check::{Misshapen, Missing, ParameterErrors};
-pub use file::FileError;
+pub use file::{FileError, MappedFile};
 pub use format::FormatError;
 pub use safetensors::SafetensorsError;
 pub use torch::{PickleError, TorchError, ZipError};
@@ -19,15 +19,13 @@ pub use torch::{PickleError, TorchError, ZipError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
-
-use memmap2::Mmap;
-#[cfg(target_os = "linux")]
-use memmap2::UncheckedAdvice;
+use std::sync::OnceLock;
 
 use crate::network::ValueInfo;
-use crate::{AlignedVec, Tensor, TensorView};
-use info::{DType, Info};
+use crate::tensor::{check_len, checked_len};
+use crate::weights::Source;
+use crate::{AlignedVec, ShapeError, Tensor, TensorView};
+use info::Info;
 
 /// Named float32 tensors, in the order of their names.
 ///
@@ -47,12 +45,14 @@ struct Entry {
 #[derive(Clone)]
 enum Data {
     Owned(AlignedVec<f32>),
-    /// Little-endian float32, aligned, as `Data::mapped` has checked.
+    /// Little-endian float32.
     Mapped {
-        file: Arc<Mmap>,
+        file: MappedFile,
         bytes: Range<usize>,
+        /// The elements, once somebody asks for them where the bytes are not theirs.
+        copy: OnceLock<AlignedVec<f32>>,
     },
-    /// The same, in the program itself.
+    /// Little-endian float32 in the program itself, aligned.
     Static(&'static [u8]),
 }
 
@@ -73,13 +73,16 @@ impl Parameters {
     pub fn from_static(bytes: &'static [u8]) -> Result<Self, FormatError> {
         Self::from_infos(bytes, |info| {
             let elements = &bytes[info.bytes.clone()];
-            Data::in_place(elements, info).then_some(Data::Static(elements))
+            (info.is_plain() && as_elements(elements).is_some()).then_some(Data::Static(elements))
         })
     }
 
     /// As [`Parameters::from_bytes`], leaving in the file what can be read there.
-    fn from_mapped(file: &Arc<Mmap>) -> Result<Self, FormatError> {
-        Self::from_infos(file, |info| Data::mapped(file, info))
+    fn from_mapped(file: &MappedFile) -> Result<Self, FormatError> {
+        Self::from_infos(file.as_ref(), |info| {
+            let mapped = || Data::Mapped { file: file.clone(), bytes: info.bytes.clone(), copy: OnceLock::new() };
+            info.is_plain().then(mapped)
+        })
     }
 
     /// The tensors of a file, their elements from `in_place` or else copied.
@@ -98,11 +101,36 @@ impl Parameters {
     /// These tensors under these names; of several with one name, the last.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         let mut parameters = Self::default();
-        for (name, tensor) in tensors {
-            let (shape, data) = tensor.into_parts();
-            parameters.entries.insert(name, Entry { shape, data: Data::Owned(data) });
-        }
+        tensors.into_iter().for_each(|(name, tensor)| parameters.insert(name, tensor));
         parameters
+    }
+
+    /// Adds a tensor, in place of one of this name.
+    pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) {
+        let (shape, data) = tensor.into_parts();
+        self.entries.insert(name.into(), Entry { shape, data: Data::Owned(data) });
+    }
+
+    /// Adds a tensor that lies in a file from byte `start` on, as little-endian float32 row by row, in place of one of
+    /// this name. It stays there.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where the file does not have as many elements.
+    pub fn insert_mapped(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        file: &MappedFile,
+        start: usize,
+    ) -> Result<(), ShapeError> {
+        let len = checked_len::<f32>(shape)? * size_of::<f32>();
+        let rest = file.as_ref().len().saturating_sub(start);
+        if rest < len {
+            check_len::<f32>(shape, rest / size_of::<f32>())?;
+        }
+        let data = Data::Mapped { file: file.clone(), bytes: start..start + len, copy: OnceLock::new() };
+        self.entries.insert(name.into(), Entry { shape: shape.to_vec(), data });
+        Ok(())
     }
 
     /// The tensor of this name.
@@ -111,15 +139,23 @@ impl Parameters {
         self.entries.get(name).map(Entry::view)
     }
 
+    /// The shapes of all tensors, by name: nothing is read.
+    fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), &*entry.shape))
+    }
+
+    /// The tensor of this name, to evaluate weights from: where it lies.
+    pub(crate) fn source(&self, name: &str) -> Option<Source<'_>> {
+        self.entries.get(name).map(|entry| match &entry.data {
+            Data::Mapped { file, bytes, .. } => Source::bytes(&entry.shape, &file.as_ref()[bytes.clone()]),
+            Data::Owned(_) | Data::Static(_) => entry.view().into(),
+        })
+    }
+
     /// Lets the system take back the memory of a tensor that lies in a file, from which it is read again when needed.
     pub(crate) fn release(&self, name: &str) {
-        if let Some(Entry { data: Data::Mapped { file, bytes }, .. }) = self.entries.get(name) {
-            // SAFETY: the mapping is of a file, shared and never written: its pages come back as they were.
-            #[cfg(target_os = "linux")]
-            let _ = unsafe { file.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
-            // Elsewhere what pages cost is up to the system.
-            #[cfg(not(target_os = "linux"))]
-            let _ = (file, bytes);
+        if let Some(Entry { data: Data::Mapped { file, bytes, .. }, .. }) = self.entries.get(name) {
+            file.release(bytes);
         }
     }
 
@@ -161,31 +197,34 @@ impl Entry {
 }
 
 impl Data {
-    /// The elements of a tensor in `file`, where they can be used as they lie there.
-    fn mapped(file: &Arc<Mmap>, info: &Info) -> Option<Self> {
-        let bytes = info.bytes.clone();
-        Self::in_place(&file[bytes.clone()], info).then(|| Self::Mapped { file: Arc::clone(file), bytes })
-    }
-
-    /// Whether a tensor's bytes are its elements.
-    fn in_place(bytes: &[u8], info: &Info) -> bool {
-        cfg!(target_endian = "little")
-            && info.dtype == DType::F32
-            && info.strides.is_none()
-            && bytes.as_ptr().cast::<f32>().is_aligned()
-    }
-
     fn elements(&self) -> &[f32] {
-        let bytes = match self {
-            Self::Owned(elements) => return elements,
-            Self::Mapped { file, bytes } => &file[bytes.clone()],
-            Self::Static(bytes) => bytes,
-        };
-        // SAFETY: every pattern of four bytes is a float32; `align_to` itself sees to bounds and alignment.
-        let (before, elements, after) = unsafe { bytes.align_to::<f32>() };
-        debug_assert!(before.is_empty() && after.is_empty());
-        elements
+        match self {
+            Self::Owned(elements) => elements,
+            Self::Mapped { file, bytes, copy } => {
+                let bytes = &file.as_ref()[bytes.clone()];
+                as_elements(bytes).unwrap_or_else(|| {
+                    copy.get_or_init(|| {
+                        let mut elements = AlignedVec::zeroed(bytes.len() / size_of::<f32>());
+                        read_elements(bytes, &mut elements);
+                        elements
+                    })
+                })
+            }
+            Self::Static(bytes) => as_elements(bytes).expect("`from_static` has checked"),
+        }
     }
+}
+
+/// The float32 that these bytes are, where they are aligned and this machine's order is little-endian.
+pub(crate) fn as_elements(bytes: &[u8]) -> Option<&[f32]> {
+    // SAFETY: every pattern of four bytes is a float32; `align_to` itself sees to bounds and alignment.
+    let (before, elements, after) = unsafe { bytes.align_to::<f32>() };
+    (cfg!(target_endian = "little") && before.is_empty() && after.is_empty()).then_some(elements)
+}
+
+/// Reads little-endian float32.
+pub(crate) fn read_elements(bytes: &[u8], elements: &mut [f32]) {
+    elements.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, from)| *to = f32::from_le_bytes(*from));
 }
 
 impl fmt::Debug for Parameters {
@@ -220,6 +259,33 @@ mod tests {
         assert_eq!(elements, [1.0, 0.0]);
         assert_eq!(elements.as_ptr().cast(), &raw const FILE.0[64]);
         assert!(Parameters::from_static(&FILE.0[..70]).is_err());
+    }
+
+    #[test]
+    fn in_a_file_are_read_wherever_they_lie() {
+        let path = std::env::temp_dir().join(format!("convoke-mapped-{}", std::process::id()));
+        let elements = [1.0_f32, -2.5, 3.0];
+        let bytes: Vec<u8> = [7_u8, 7].into_iter().chain(elements.into_iter().flat_map(f32::to_le_bytes)).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = MappedFile::open(&path).unwrap();
+        let mut parameters = Parameters::default();
+        parameters.insert_mapped("all", &[3], &file, 2).unwrap();
+        parameters.insert_mapped("none", &[2, 0], &file, 14).unwrap();
+        assert_eq!(parameters.get("all").unwrap().data(), elements);
+        assert!(parameters.get("none").unwrap().data().is_empty());
+        // Once more, from the copy, and once more from the file.
+        assert_eq!(parameters.get("all").unwrap().data(), elements);
+        let sources = [parameters.source("all").unwrap()];
+        parameters.release("all");
+        let mut read = [0.0; 3];
+        crate::weights::Evaluator::new(&sources)
+            .evaluate(&[crate::weights::WeightOp::Parameter(0)], &mut read)
+            .unwrap();
+        assert_eq!(read, elements);
+        for (shape, start) in [(&[3][..], 3), (&[4], 0), (&[1], usize::MAX), (&[usize::MAX, 2], 0)] {
+            assert!(parameters.insert_mapped("beyond", shape, &file, start).is_err(), "{shape:?} at {start}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

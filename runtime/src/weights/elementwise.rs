@@ -17,15 +17,10 @@ struct Dim {
 
 /// `dst = op(a, b)`, where `shape` is what the shapes of `a` and `b` broadcast to, and `dst` has its elements.
 pub(super) fn binary(shape: &[usize], a: Operand<'_>, b: Operand<'_>, dst: &mut [f32], op: impl Fn(f32, f32) -> f32) {
-    if dst.is_empty() {
-        return;
-    }
-    let dims = merged(shape, a.shape, b.shape);
-    let (outer, inner) = dims.split_at(dims.len() - 1);
-    let inner = inner[0];
-    let (mut at_a, mut at_b) = (0, 0);
-    let mut index = vec![0; outer.len()];
-    for row in dst.chunks_exact_mut(inner.len) {
+    let mut rest = dst;
+    rows(shape, a.shape, b.shape, |inner, at_a, at_b| {
+        let (row, after) = std::mem::take(&mut rest).split_at_mut(inner.len);
+        rest = after;
         // Both operands are contiguous, so that along the innermost dimension each one moves by 1 or not at all.
         match (inner.a, inner.b) {
             (0, _) => zip(row, &b.data[at_b..], |b| op(a.data[at_a], b)),
@@ -36,6 +31,32 @@ pub(super) fn binary(shape: &[usize], a: Operand<'_>, b: Operand<'_>, dst: &mut 
                 }
             }
         }
+    });
+}
+
+/// `a = op(a, b)`, where `shape` is that of `a` and of the result.
+pub(super) fn binary_in_place(shape: &[usize], a: &mut [f32], b: Operand<'_>, op: impl Fn(f32, f32) -> f32) {
+    rows(shape, shape, b.shape, |inner, at_a, at_b| {
+        let row = &mut a[at_a..at_a + inner.len];
+        if inner.b == 0 {
+            row.iter_mut().for_each(|a| *a = op(*a, b.data[at_b]));
+        } else {
+            row.iter_mut().zip(&b.data[at_b..]).for_each(|(a, b)| *a = op(*a, *b));
+        }
+    });
+}
+
+/// Calls `row` for each row of the result, with the innermost dimension and where the row begins in each operand.
+fn rows(shape: &[usize], a: &[usize], b: &[usize], mut row: impl FnMut(Dim, usize, usize)) {
+    if shape.contains(&0) {
+        return;
+    }
+    let dims = merged(shape, a, b);
+    let (outer, inner) = dims.split_at(dims.len() - 1);
+    let (mut at_a, mut at_b) = (0, 0);
+    let mut index = vec![0; outer.len()];
+    for _ in 0..outer.iter().map(|dim| dim.len).product() {
+        row(inner[0], at_a, at_b);
         // The next row: count up the outer dimensions, the last one first.
         for (at, dim) in index.iter_mut().zip(outer).rev() {
             *at += 1;
@@ -132,6 +153,11 @@ mod tests {
             let mut dst = vec![f32::NAN; shape.iter().product()];
             binary(shape, a, b, &mut dst, |a, b| a - b);
             assert_eq!(dst, naive(shape, a, b), "{a_shape:?} {b_shape:?}");
+            if a_shape == shape {
+                let mut a = a.data.to_vec();
+                binary_in_place(shape, &mut a, b, |a, b| a - b);
+                assert_eq!(a, dst, "{a_shape:?} {b_shape:?}");
+            }
         }
     }
 

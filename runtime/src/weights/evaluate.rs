@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::elementwise::{Operand, binary};
+use super::elementwise::{Operand, binary, binary_in_place};
 use super::pack::{block_diagonal, pack_conv, pack_vector};
 use super::shape::{ConvPacking, WinogradPacking};
 use super::transpose::transpose;
@@ -10,6 +10,35 @@ use super::view::view;
 use super::winograd::pack_winograd;
 use super::{WeightError, WeightOp};
 use crate::TensorView;
+use crate::parameters::{as_elements, read_elements};
+
+/// A parameter, as weights are evaluated from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'p> {
+    shape: &'p [usize],
+    elements: Elements<'p>,
+}
+
+/// Where the elements of a [`Source`] are.
+#[derive(Clone, Copy, Debug)]
+enum Elements<'p> {
+    Here(&'p [f32]),
+    /// Little-endian float32, not aligned.
+    Bytes(&'p [u8]),
+}
+
+impl<'p> Source<'p> {
+    /// Little-endian float32, as many as the shape has.
+    pub(crate) fn bytes(shape: &'p [usize], bytes: &'p [u8]) -> Self {
+        Self { shape, elements: as_elements(bytes).map_or(Elements::Bytes(bytes), Elements::Here) }
+    }
+}
+
+impl<'p> From<TensorView<'p>> for Source<'p> {
+    fn from(view: TensorView<'p>) -> Self {
+        Self { shape: view.shape(), elements: Elements::Here(view.data()) }
+    }
+}
 
 /// Evaluates weight expressions over parameters.
 ///
@@ -18,7 +47,7 @@ use crate::TensorView;
 /// scratch memory that one evaluator reuses.
 #[derive(Debug)]
 pub struct Evaluator<'p> {
-    parameters: &'p [TensorView<'p>],
+    parameters: &'p [Source<'p>],
     scratch: Vec<Vec<f32>>,
 }
 
@@ -39,7 +68,7 @@ enum Data<'e> {
 impl<'p> Evaluator<'p> {
     /// An evaluator over these parameters, which [`WeightOp::Parameter`] counts.
     #[must_use]
-    pub const fn new(parameters: &'p [TensorView<'p>]) -> Self {
+    pub const fn new(parameters: &'p [Source<'p>]) -> Self {
         Self { parameters, scratch: Vec::new() }
     }
 
@@ -57,7 +86,14 @@ impl<'p> Evaluator<'p> {
             let shape = self.shape(op, &operands)?;
             let len = shape.iter().product();
             let data = match op {
-                WeightOp::Parameter(index) => Data::Borrowed(self.parameters[*index as usize].data()),
+                WeightOp::Parameter(index) => match self.parameters[*index as usize].elements {
+                    Elements::Here(elements) => Data::Borrowed(elements),
+                    Elements::Bytes(bytes) => {
+                        let mut scratch = self.scratch(len);
+                        read_elements(bytes, &mut scratch);
+                        Data::Scratch(scratch)
+                    }
+                },
                 WeightOp::Literal { values, .. } if values.len() == len => Data::Borrowed(values),
                 WeightOp::Reshape(_) => operands.remove(0).data,
                 _ if Some(index) == last => {
@@ -67,9 +103,9 @@ impl<'p> Evaluator<'p> {
                     apply(op, &operands, &shape, dst);
                     Data::Written
                 }
+                _ if apply_in_place(op, &mut operands, &shape) => operands.swap_remove(0).data,
                 _ => {
-                    let mut scratch = self.scratch.pop().unwrap_or_default();
-                    scratch.resize(len, 0.0);
+                    let mut scratch = self.scratch(len);
                     apply(op, &operands, &shape, &mut scratch);
                     Data::Scratch(scratch)
                 }
@@ -98,10 +134,17 @@ impl<'p> Evaluator<'p> {
         if let WeightOp::Parameter(index) = *op {
             let parameter = self.parameters.get(index as usize);
             let missing = WeightError::Parameter { index, count: self.parameters.len() };
-            return parameter.map(|parameter| Cow::Borrowed(parameter.shape())).ok_or(missing);
+            return parameter.map(|parameter| Cow::Borrowed(parameter.shape)).ok_or(missing);
         }
         let shapes: Vec<&[usize]> = operands.iter().map(|value| &*value.shape).collect();
         op.result_shape(&shapes).map(Cow::Owned)
+    }
+
+    /// Scratch memory of so many elements, whatever they are.
+    fn scratch(&mut self, len: usize) -> Vec<f32> {
+        let mut scratch = self.scratch.pop().unwrap_or_default();
+        scratch.resize(len, 0.0);
+        scratch
     }
 
     /// Takes back scratch memory that has been read.
@@ -160,6 +203,22 @@ fn apply(op: &WeightOp, operands: &[Value<'_>], shape: &[usize], dst: &mut [f32]
     }
 }
 
+/// Arithmetic on scratch memory that has the result's shape leaves its result there, and says so.
+fn apply_in_place(op: &WeightOp, operands: &mut [Value<'_>], shape: &[usize]) -> bool {
+    let [Value { shape: a_shape, data: Data::Scratch(a) }, b] = operands else { return false };
+    if **a_shape != *shape {
+        return false;
+    }
+    match op {
+        WeightOp::Add => binary_in_place(shape, a, b.operand(), |a, b| a + b),
+        WeightOp::Sub => binary_in_place(shape, a, b.operand(), |a, b| a - b),
+        WeightOp::Mul => binary_in_place(shape, a, b.operand(), |a, b| a * b),
+        WeightOp::Div => binary_in_place(shape, a, b.operand(), |a, b| a / b),
+        _ => return false,
+    }
+    true
+}
+
 fn pack(packing: Result<ConvPacking, &'static str>, src: &[f32], dst: &mut [f32]) {
     pack_conv(&packing.expect("`result_shape` made the same packing"), src, dst);
 }
@@ -186,7 +245,8 @@ mod tests {
             TensorView::new(&[3, 2, 1, 1], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap(),
             TensorView::new(&[3], &[1.0, 2.0, 3.0]).unwrap(),
             TensorView::new(&[3], &[3.0, 0.25, 0.0]).unwrap(),
-        ];
+        ]
+        .map(Source::from);
         let mut evaluator = Evaluator::new(&parameters);
         let mut dst = vec![f32::NAN; len];
         evaluator.evaluate(expression, &mut dst)?;

@@ -10,7 +10,7 @@ mod view;
 mod winograd;
 
 pub use error::WeightError;
-pub use evaluate::Evaluator;
+pub use evaluate::{Evaluator, Source};
 
 use std::borrow::Cow;
 

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use convoke_runtime::weights::Evaluator;
-use convoke_runtime::{Parameters, Tensor, TensorView};
+use convoke_runtime::weights::{Evaluator, Source};
+use convoke_runtime::{Parameters, Tensor};
 
 use super::InterpError;
 use crate::lir::{Arg, BufferId, Place, Program};
@@ -66,9 +66,9 @@ impl Memory {
 
     fn prepare(&mut self, program: &Program, parameters: &Parameters) -> Result<(), InterpError> {
         parameters.check(&program.parameters)?;
-        let views: Vec<TensorView<'_>> =
-            program.parameters.iter().filter_map(|parameter| parameters.get(&parameter.name)).collect();
-        let mut evaluator = Evaluator::new(&views);
+        let views = program.parameters.iter().filter_map(|parameter| parameters.get(&parameter.name));
+        let sources: Vec<Source<'_>> = views.map(Source::from).collect();
+        let mut evaluator = Evaluator::new(&sources);
         for (range, buffer) in self.buffers.iter().zip(&program.buffers) {
             if let Place::Weights { expression, .. } = &buffer.place {
                 evaluator
