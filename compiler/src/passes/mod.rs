@@ -14,6 +14,7 @@ pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_epilogue;
 pub mod nest_concat;
+pub mod pool_first;
 
 pub use error::{Change, PassError};
 
@@ -60,6 +61,7 @@ pub const PIPELINE: &[Step] = &[
     SIMPLIFY,
     Step::Once(fold_batch_norm::PASS),
     Step::Once(fuse_epilogue::PASS),
+    Step::Once(pool_first::PASS),
     SIMPLIFY,
     Step::Once(nest_concat::PASS),
 ];
