@@ -40,7 +40,10 @@ pub mod adversarial;
 pub mod agreement;
 #[cfg(feature = "jit")]
 pub mod jit;
+pub mod random;
 pub mod synthetic;
+#[cfg(feature = "train")]
+pub mod train;
 #[cfg(feature = "zoo")]
 pub mod zoo;
 

@@ -17,7 +17,7 @@
 use crate::{Parameters, Tensor};
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo).
-fn fnv1a64(name: &str) -> u64 {
+pub(crate) fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
@@ -25,7 +25,7 @@ fn fnv1a64(name: &str) -> u64 {
 pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The output function of SplitMix64.
-const fn splitmix64(state: u64) -> u64 {
+pub(crate) const fn splitmix64(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)

@@ -19,6 +19,7 @@ pub mod lower;
 pub mod onnx;
 pub mod ops;
 pub mod passes;
+pub mod training;
 
 pub use compile::{CompileError, compile, plan};
 pub use graph::{DType, Graph, TensorType};

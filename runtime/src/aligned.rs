@@ -68,6 +68,13 @@ impl<T: Element> AlignedVec<T> {
         Self { start: start.cast(), len, owner: Owner::Heap(layout) }
     }
 
+    /// The address of the first element. It stays valid while the vector lives, wherever it is moved, and whatever is
+    /// written through [`as_mut_ptr`](Self::as_mut_ptr) or a slice that is no longer held.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *const T {
+        self.start.as_ptr()
+    }
+
     /// The address of the first element, for writing. It stays valid while the vector lives, wherever it is moved;
     /// who writes through it must not hold a slice of the vector meanwhile.
     #[must_use]

@@ -111,6 +111,21 @@ impl Model {
         build(Arc::clone(&self.network), Arc::clone(&self.weights), self.pool.clone())
     }
 
+    /// Prepares anew what depends on the parameters for whose names `changed` holds, which have other values now. A model
+    /// that shares its weights with others leaves theirs as they are, and has its own from then on.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the parameters are not those of the network; nothing has changed then.
+    pub fn update(&mut self, parameters: &Parameters, changed: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+        if Arc::get_mut(&mut self.weights).is_none() {
+            let mut own = AlignedVec::zeroed(self.weights.len());
+            own.copy_from_slice(&self.weights);
+            *self = build(Arc::clone(&self.network), Arc::new(own), self.pool.take());
+        }
+        let weights = Arc::get_mut(&mut self.weights).expect("nobody else has them");
+        prepare::again(&self.network, parameters, weights, changed)
+    }
+
     /// The network.
     #[must_use]
     pub const fn network(&self) -> &Arc<Network> {

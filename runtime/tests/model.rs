@@ -200,3 +200,23 @@ fn flushes_denormals_during_a_run_only() {
         assert!(std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5) > 0.0);
     }
 }
+
+#[test]
+fn weights_are_prepared_anew() {
+    let parameters = toy::parameters();
+    let mut model = Model::new(toy::network(1), &parameters).unwrap();
+    let fork = model.fork();
+    let name = parameters.names().next().unwrap().to_owned();
+    let mut doubled = parameters.clone();
+    doubled.get_mut(&name).unwrap().iter_mut().for_each(|x| *x *= 2.0);
+    let mut fresh = Model::new(toy::network(1), &doubled).unwrap();
+    let expected = fresh.run(&[&toy::input(1.5)]).unwrap().to_vec();
+    // What has not changed is left as it is.
+    model.update(&doubled, |_| false).unwrap();
+    assert_outputs(model.run(&[&toy::input(1.5)]).unwrap(), 1.5);
+    model.update(&doubled, |changed| changed == name).unwrap();
+    assert_eq!(model.run(&[&toy::input(1.5)]).unwrap(), expected);
+    assert_outputs(fork.fork().run(&[&toy::input(1.5)]).unwrap(), 1.5);
+    assert!(model.update(&Parameters::default(), |_| true).is_err());
+    assert_eq!(model.run(&[&toy::input(1.5)]).unwrap(), expected);
+}

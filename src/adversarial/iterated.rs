@@ -1,7 +1,8 @@
 //! Attacks of many small steps, each projected back to the ball of allowed perturbations.
 
 use super::{Error, Goal, Victim, check, sign};
-use crate::{Tensor, synthetic};
+use crate::Tensor;
+use crate::random::Random;
 
 /// How an iterated attack moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,30 +13,6 @@ pub struct Steps {
     pub alpha: f32,
     /// How many steps.
     pub count: usize,
-}
-
-/// Numbers that follow from a seed: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The numbers of this seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Uniform in 0 .. 1.
-    pub fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(synthetic::STEP);
-        synthetic::unit(self.0)
-    }
-
-    /// Of the standard normal distribution (Box and Muller 1958).
-    pub fn normal(&mut self) -> f32 {
-        let (radius, angle) = (1.0 - self.uniform(), self.uniform());
-        (-2.0 * radius.ln()).sqrt() * (std::f32::consts::TAU * angle).cos()
-    }
 }
 
 impl Victim {

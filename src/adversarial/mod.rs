@@ -21,14 +21,13 @@ mod deepfool;
 mod iterated;
 
 pub use deepfool::DeepFool;
-pub use iterated::{Random, Steps};
+pub use iterated::Steps;
 
+pub use crate::random::Random;
+
+use convoke_compiler::Graph;
 use convoke_compiler::graph::{GradientError, GraphError, Value};
-use convoke_compiler::ops::mul::Mul;
-use convoke_compiler::ops::reduce::{Function, Reduce};
-use convoke_compiler::ops::softmax::Softmax;
-use convoke_compiler::ops::unary::{self, Unary};
-use convoke_compiler::{Graph, TensorType};
+use convoke_compiler::training::Loss;
 
 use crate::{LoadError, Model, Parameters, RunError, Tensor, jit};
 
@@ -133,18 +132,6 @@ fn ends(graph: &Graph) -> Result<(Value, Value), Error> {
     Err(Error::Network { network: graph.name().to_owned(), found })
 }
 
-/// Adds the cross-entropy of `logits` with an input `targets` of probabilities, N × classes: `−Σ t · ln softmax(z)`.
-fn cross_entropy(graph: &mut Graph, logits: Value) -> Result<Value, GraphError> {
-    let shape = graph.type_of(logits).shape.clone();
-    let mut edit = graph.edit();
-    let targets = edit.input("targets", TensorType::f32(shape));
-    let logs = edit.op("loss.log_softmax", Softmax { axis: 1, log: true }, &[logits])?;
-    let product = edit.op("loss.product", Mul::default(), &[targets, logs.into()])?;
-    let sum = Reduce { function: Function::Sum, axes: vec![0, 1], keepdims: false };
-    let sum = edit.op("loss.sum", sum, &[product.into()])?;
-    Ok(edit.op("loss", Unary::new(unary::Function::Neg), &[sum.into()])?.into())
-}
-
 impl Victim {
     /// The network of `graph`, which has one input of images N C H W and one output of logits N × classes, with these
     /// parameters.
@@ -154,7 +141,7 @@ impl Victim {
     pub fn new(graph: &Graph, parameters: &Parameters) -> Result<Self, Error> {
         let (image, logits) = ends(graph)?;
         let mut with_loss = graph.clone();
-        let loss = cross_entropy(&mut with_loss, logits)?;
+        let loss = Loss::CrossEntropy { smoothing: 0.0 }.sum(&mut with_loss, logits)?;
         let mut gradient = with_loss.gradient(&[loss], &[image])?;
         gradient.edit().output("logits", logits);
         let model = Model::new(jit::compile(&gradient)?, parameters)?;

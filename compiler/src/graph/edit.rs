@@ -61,6 +61,14 @@ impl<'g> Editor<'g> {
         self.graph.outputs.push((name.into(), value));
     }
 
+    /// Lets output `index` of the network be another value.
+    ///
+    /// # Panics
+    /// There is no such output.
+    pub fn replace_output(&mut self, index: usize, value: Value) {
+        self.graph.outputs[index].1 = value;
+    }
+
     /// Puts another operator in the place of `node`, which keeps its name, its users and the types of its results.
     /// What `origin` lists, and what that came from, becomes its origin.
     ///

@@ -320,7 +320,8 @@ impl Graph {
     }
 
     /// Whether the parameter of this name is trained: BatchNorm's running statistics are not.
-    pub(crate) fn is_trained(name: &str) -> bool {
+    #[must_use]
+    pub fn is_trained(name: &str) -> bool {
         !name.ends_with(".running_mean") && !name.ends_with(".running_var")
     }
 

@@ -480,6 +480,11 @@ impl Line<'_> {
         self.lanes
     }
 
+    /// The line's element of a tensor that does not move along it.
+    pub(crate) fn load(&self, e: &mut Emitter<'_>, walk: usize) -> Reg {
+        Elements { lanes: self.lanes, place: self.place, strides: self.strides }.load(e, walk)
+    }
+
     /// Writes one value for the line to tensor `walk`, `offset` elements further.
     pub(crate) fn store_at(&self, e: &mut Emitter<'_>, walk: usize, offset: Affine, value: Reg) {
         let mut to = self.place.address(walk);

@@ -124,6 +124,19 @@ impl<'a, 'g> Adjoint<'a, 'g> {
         Ok(self.edit.op(name, op, operands)?.into())
     }
 
+    /// The first results of an operator that has several.
+    ///
+    /// # Errors
+    /// The operands do not fit it.
+    pub fn results<const COUNT: usize>(
+        &mut self,
+        op: impl Into<Op>,
+        operands: &[Value],
+    ) -> Result<[Value; COUNT], NotDerived> {
+        let node = self.op(op, operands)?.node;
+        Ok(std::array::from_fn(|output| Value { node, output: output as u16 }))
+    }
+
     /// A constant of this shape, with one value everywhere or one for each element.
     pub fn constant(&mut self, shape: &[usize], values: &[f32]) -> Value {
         let name = format!("{}.gradient.constant", self.edit.graph().node(self.node).name);

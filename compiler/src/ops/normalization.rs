@@ -8,7 +8,7 @@ use crate::TensorType;
 use crate::graph::Value;
 use crate::lir::{Binary, Reg, Unary};
 use crate::lower::Emitter;
-use crate::lower::nest::{Elements, Lines};
+use crate::lower::nest::{Elements, Line, Lines};
 
 /// The operands are X, a scale and a bias, of which the last two may be missing.
 pub(super) fn operands(found: &[&TensorType]) -> Result<(), TypeError> {
@@ -60,28 +60,31 @@ pub(super) fn derive(a: &mut Adjoint<'_, '_>, eps: f32, view: &[usize], axes: &[
     Ok(())
 }
 
-/// `element` gives, for each element of X, its group and the index of its scale and bias.
-pub(super) fn evaluate(operands: &[&Tensor], eps: f32, element: impl Fn(usize) -> [usize; 2]) -> Vec<Tensor> {
-    let x = operands[0].data();
+/// Mean and variance of each group of elements; `group` gives that of each element.
+pub(super) fn statistics(x: &[f32], group: impl Fn(usize) -> usize) -> Vec<[f64; 2]> {
     let mut groups: Vec<Vec<f64>> = Vec::new();
     for (flat, &value) in x.iter().enumerate() {
-        let [group, _] = element(flat);
-        groups.resize(groups.len().max(group + 1), Vec::new());
-        groups[group].push(value.into());
+        groups.resize(groups.len().max(group(flat) + 1), Vec::new());
+        groups[group(flat)].push(value.into());
     }
     let statistics = |group: &Vec<f64>| {
         let count = group.len() as f64;
         let mean = group.iter().sum::<f64>() / count;
-        let variance = group.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-        (mean, (variance + f64::from(eps)).sqrt())
+        [mean, group.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count]
     };
-    let statistics: Vec<_> = groups.iter().map(statistics).collect();
+    groups.iter().map(statistics).collect()
+}
+
+/// `element` gives, for each element of X, its group and the index of its scale and bias.
+pub(super) fn evaluate(operands: &[&Tensor], eps: f32, element: impl Fn(usize) -> [usize; 2]) -> Vec<Tensor> {
+    let x = operands[0].data();
+    let statistics = statistics(x, |flat| element(flat)[0]);
     let affine = |operand: usize, index: usize| operands.get(operand).map(|tensor| f64::from(tensor.data()[index]));
     let mut result = Tensor::zeros(operands[0].shape());
     for (flat, y) in result.data_mut().iter_mut().enumerate() {
         let [group, index] = element(flat);
-        let (mean, deviation) = statistics[group];
-        let normal = (f64::from(x[flat]) - mean) / deviation;
+        let [mean, variance] = statistics[group];
+        let normal = (f64::from(x[flat]) - mean) / (variance + f64::from(eps)).sqrt();
         *y = (normal * affine(1, index).unwrap_or(1.0) + affine(2, index).unwrap_or(0.0)) as f32;
     }
     vec![result]
@@ -89,6 +92,18 @@ pub(super) fn evaluate(operands: &[&Tensor], eps: f32, element: impl Fn(usize) -
 
 /// Writes lines of `count` elements: tensor 0 is the result, 1 is X, 2 and 3 are scale and bias, where there are any.
 pub(super) fn emit(e: &mut Emitter<'_>, lines: &Lines, count: usize, eps: f32, operands: usize) {
+    emit_with(e, lines, count, eps, operands, |_, _, _| {});
+}
+
+/// As [`emit`], giving mean and variance of each line to `statistics` as well.
+pub(super) fn emit_with(
+    e: &mut Emitter<'_>,
+    lines: &Lines,
+    count: usize,
+    eps: f32,
+    operands: usize,
+    statistics: impl Fn(&mut Emitter<'_>, &Line<'_>, [Reg; 2]),
+) {
     lines.each(e, |e, line| {
         let constant = |e: &mut Emitter<'_>, like: Reg, value: f32| e.code.constant(e.code.lanes(like), value);
         let sum = line.fold(e, 0.0, Binary::Add, &|e, at| at.load(e, 1));
@@ -102,9 +117,11 @@ pub(super) fn emit(e: &mut Emitter<'_>, lines: &Lines, count: usize, eps: f32, o
             let difference = centred(e, at);
             e.code.binary(Binary::Mul, difference, difference)
         });
+        let variance = e.code.binary(Binary::Mul, squares, share);
+        statistics(e, line, [mean, variance]);
         let eps = constant(e, sum, eps);
-        let variance = e.code.fma(squares, share, eps);
-        let deviation = e.code.unary(Unary::Sqrt, variance);
+        let shifted = e.code.binary(Binary::Add, variance, eps);
+        let deviation = e.code.unary(Unary::Sqrt, shifted);
         let one = constant(e, sum, 1.0);
         let factor = e.code.binary(Binary::Div, one, deviation);
         line.map(e, &|e, at| {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reshape(x), flatten(x)              ⟹   x   where the shape stays
+//! dropout(x)                          ⟹   x
 //! x + 0, x · 1                        ⟹   x   for constants 0 and 1 that do not broadcast x
 //! concat(x)                           ⟹   x
 //! max_pool(x), avg_pool(x)            ⟹   x   for windows of one tap, which have no padding, where the
@@ -45,7 +46,7 @@ fn operand_that_stays(graph: &Graph, id: NodeId) -> Option<Value> {
     let op = graph.node(id).op()?;
     let operands = graph.operands(id);
     let stays = match op {
-        Op::Reshape(_) | Op::Flatten(_) => true,
+        Op::Reshape(_) | Op::Flatten(_) | Op::Dropout(_) => true,
         Op::Add(add) if add.epilogue.is_none() => return other_than(graph, &operands, 0.0),
         Op::Mul(mul) if mul.epilogue.is_none() => return other_than(graph, &operands, 1.0),
         Op::Concat(_) => operands.len() == 1,

@@ -1,4 +1,4 @@
-//! Weights, evaluated before the first run.
+//! Weights, evaluated before the first run, and after parameters have changed.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,16 +14,44 @@ const ELEMENTS_PER_THREAD: usize = 1 << 19;
 /// The prepared weights. A parameter that no other buffer reads leaves memory at once, where it lies in a file: file and
 /// prepared weights are never there both.
 pub(super) fn weights(network: &NetworkParts, parameters: &Parameters) -> Result<AlignedVec<f32>, LoadError> {
+    let mut weights = AlignedVec::zeroed(network.weights_len);
+    let done = |index: usize| parameters.release(&network.parameters[index].name);
+    evaluate(network, parameters, &mut weights, |_| true, done)?;
+    Ok(weights)
+}
+
+/// Evaluates once more what reads one of the parameters for whose names `changed` holds.
+pub(super) fn again(
+    network: &NetworkParts,
+    parameters: &Parameters,
+    weights: &mut [f32],
+    changed: impl Fn(&str) -> bool,
+) -> Result<(), LoadError> {
+    let changed: Vec<bool> = network.parameters.iter().map(|parameter| changed(&parameter.name)).collect();
+    let reads_it = |weight: &WeightBuffer| read(weight).any(|index| changed.get(index) == Some(&true));
+    evaluate(network, parameters, weights, reads_it, |_| {})
+}
+
+/// Evaluates the buffers that are `wanted`; a parameter that no other of them reads is `done`.
+fn evaluate(
+    network: &NetworkParts,
+    parameters: &Parameters,
+    weights: &mut [f32],
+    wanted: impl Fn(&WeightBuffer) -> bool,
+    done: impl Fn(usize) + Sync,
+) -> Result<(), LoadError> {
     let name = || network.name.clone().into_owned();
     parameters.check(&network.parameters).map_err(|errors| LoadError::Parameters { network: name(), errors })?;
     let sources: Vec<Source<'_>> =
         network.parameters.iter().filter_map(|parameter| parameters.source(&parameter.name)).collect();
-    let mut weights = AlignedVec::zeroed(network.weights_len);
-    let places = places(network, &mut weights)
+    let mut places = places(network, weights)
         .map_err(|buffer| LoadError::Network { network: name(), reason: format!("weight buffer {buffer} overlaps") })?;
+    places.retain(|(buffer, _)| wanted(&network.weights[*buffer]));
+    let elements: usize = places.iter().map(|(_, place)| place.len()).sum();
     // The buffers that have yet to read each parameter.
     let readers: Vec<AtomicUsize> = sources.iter().map(|_| AtomicUsize::new(0)).collect();
-    network.weights.iter().flat_map(read).filter_map(|index| readers.get(index)).for_each(|readers| {
+    let reads = places.iter().flat_map(|(buffer, _)| read(&network.weights[*buffer]));
+    reads.filter_map(|index| readers.get(index)).for_each(|readers| {
         readers.fetch_add(1, Ordering::Relaxed);
     });
     let (queue, failure) = (Mutex::new(places.into_iter()), Mutex::new(None::<(usize, WeightError)>));
@@ -42,19 +70,19 @@ pub(super) fn weights(network: &NetworkParts, parameters: &Parameters) -> Result
             }
             for index in read(weight) {
                 if readers.get(index).is_some_and(|readers| readers.fetch_sub(1, Ordering::AcqRel) == 1) {
-                    parameters.release(&network.parameters[index].name);
+                    done(index);
                 }
             }
         }
     };
-    let threads = available_threads().min(network.weights_len / ELEMENTS_PER_THREAD);
+    let threads = available_threads().min(elements / ELEMENTS_PER_THREAD);
     std::thread::scope(|scope| {
         (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, work)));
         work();
     });
     match failure.into_inner().expect("nobody panics with it") {
         Some((buffer, error)) => Err(LoadError::Weight { network: name(), buffer, error }),
-        None => Ok(weights),
+        None => Ok(()),
     }
 }
 

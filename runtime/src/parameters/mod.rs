@@ -152,6 +152,19 @@ impl Parameters {
         })
     }
 
+    /// The elements of the tensor of this name, row-major, for writing. What lies in a file is copied from there first.
+    #[must_use]
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut [f32]> {
+        let Entry { data, .. } = self.entries.get_mut(name)?;
+        if !matches!(data, Data::Owned(_)) {
+            *data = Data::Owned(data.elements().into());
+        }
+        match data {
+            Data::Owned(elements) => Some(elements),
+            Data::Mapped { .. } | Data::Static(_) => None,
+        }
+    }
+
     /// Lets the system take back the memory of a tensor that lies in a file, from which it is read again when needed.
     pub(crate) fn release(&self, name: &str) {
         if let Some(Entry { data: Data::Mapped { file, bytes, .. }, .. }) = self.entries.get(name) {
@@ -258,6 +271,9 @@ mod tests {
         let elements = parameters.get("a").unwrap().data();
         assert_eq!(elements, [1.0, 0.0]);
         assert_eq!(elements.as_ptr().cast(), &raw const FILE.0[64]);
+        let mut own = parameters.clone();
+        own.get_mut("a").unwrap()[1] = 2.0;
+        assert_eq!(own.get("a").unwrap().data(), [1.0, 2.0]);
         assert!(Parameters::from_static(&FILE.0[..70]).is_err());
     }
 
@@ -297,6 +313,11 @@ mod tests {
         assert!(parameters.get("c").is_none());
         assert_eq!(parameters.iter().map(|(_, view)| view.data()[0]).collect::<Vec<_>>(), [1.0, 2.0]);
         assert_eq!((parameters.len(), parameters.is_empty()), (2, false));
+        let mut changed = parameters.clone();
+        changed.get_mut("a").unwrap()[0] = 3.0;
+        assert!(changed.get_mut("c").is_none());
+        assert_eq!(["a", "b"].map(|name| changed.get(name).unwrap().data()[0]), [3.0, 2.0]);
+        assert_eq!(parameters.get("a").unwrap().data(), [1.0]);
         assert_eq!(format!("{parameters:?}"), r#"{"a": [1], "b": [1]}"#);
     }
 }
