@@ -70,6 +70,11 @@ struct OnnxDocument;
 #[doc = include_str!("../docs/gradients.md")]
 struct GradientsDocument;
 
+/// The code in docs/training.md compiles.
+#[cfg(all(doctest, feature = "train", feature = "zoo"))]
+#[doc = include_str!("../docs/training.md")]
+struct TrainingDocument;
+
 /// The code in the README compiles.
 #[cfg(all(doctest, feature = "jit"))]
 #[doc = include_str!("../README.md")]

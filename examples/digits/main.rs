@@ -2,10 +2,11 @@
 //! code that is made now, from the same text.
 //!
 //! ```text
-//! cargo run --release --example digits
+//! cargo run --release --example digits [-- --weights FILE.safetensors]
 //! ```
 //!
-//! The network is `convoke::zoo::LeNet5` (src/zoo/lenet5.rs); weights and digits lie in examples/data/digits.
+//! The network is `convoke::zoo::LeNet5` (src/zoo/lenet5.rs); weights and digits lie in examples/data/digits. Other weights
+//! are those that the example `train` writes.
 
 mod art;
 mod digits;
@@ -14,9 +15,10 @@ mod score;
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Parser;
 use convoke::zoo::LeNet5;
 use convoke::{Model, Parameters, jit};
 
@@ -29,10 +31,25 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits");
 /// Digits that are drawn.
 const SHOWN: usize = 4;
 
+/// Reads handwritten digits with LeNet-5.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Its weights, safetensors; those in examples/data/digits unless given.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn weights(&self) -> PathBuf {
+        self.weights.clone().unwrap_or_else(|| Path::new(DATA).join("lenet5.safetensors"))
+    }
+}
+
 fn main() -> ExitCode {
+    let weights = Arguments::parse().weights();
     let stdout = io::stdout();
     let style = if stdout.is_terminal() { Style::Shades } else { Style::Plain };
-    match run(&mut stdout.lock(), style) {
+    match run(&weights, &mut stdout.lock(), style) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("digits: {error}");
@@ -41,8 +58,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(out: &mut impl Write, style: Style) -> Result<(), Box<dyn Error>> {
-    let (digits, [mut rust, mut jit]) = load()?;
+fn run(weights: &Path, out: &mut impl Write, style: Style) -> Result<(), Box<dyn Error>> {
+    let (digits, [mut rust, mut jit]) = load(weights)?;
     writeln!(out, "{}", drawing(&mut rust, &digits, style)?)?;
     for (backend, model) in [("generated Rust", &mut rust), ("JIT", &mut jit)] {
         let Score { correct, of, median } = Score::of(model, &digits)?;
@@ -54,10 +71,9 @@ fn run(out: &mut impl Write, style: Style) -> Result<(), Box<dyn Error>> {
 }
 
 /// The digits, and the network through either backend.
-fn load() -> Result<(Digits, [Model; 2]), Box<dyn Error>> {
-    let folder = Path::new(DATA);
-    let digits = Digits::load(folder, "t10k")?;
-    let parameters = Parameters::load(folder.join("lenet5.safetensors"))?;
+fn load(weights: &Path) -> Result<(Digits, [Model; 2]), Box<dyn Error>> {
+    let digits = Digits::load(Path::new(DATA), "t10k")?;
+    let parameters = Parameters::load(weights)?;
     let rust = Model::new(LeNet5::network().clone(), &parameters)?;
     let jit = Model::new(jit::network(LeNet5::SOURCE, LeNet5::NAME)?, &parameters)?;
     Ok((digits, [rust, jit]))
@@ -85,7 +101,7 @@ mod tests {
     #[test]
     fn both_backends_read_1935_of_2000() {
         let mut out = Vec::new();
-        run(&mut out, Style::Plain).unwrap();
+        run(&Arguments { weights: None }.weights(), &mut out, Style::Plain).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("1935 of 2000 (96.75 %)").count(), 2, "{text}");
         assert!(text.contains("a 3"), "{text}");
@@ -102,7 +118,7 @@ mod tests {
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
         let expected: Vec<Vec<f32>> = serde_json::from_value(expected["first_logits"].clone()).unwrap();
         assert!(!expected.is_empty());
-        let (digits, models) = load().unwrap();
+        let (digits, models) = load(&Arguments { weights: None }.weights()).unwrap();
         for mut model in models {
             for (index, expected) in expected.iter().enumerate() {
                 let outputs = model.run(&[&digits.tensor(index)]).unwrap();

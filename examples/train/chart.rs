@@ -71,7 +71,10 @@ pub(crate) fn draw(path: &Path, title: &str, x: &str, curves: &[Curve]) -> Resul
         }
         for (index, (name, points)) in curves.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
-            chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+            // Piece by piece: the corners of a wide path would be as long as its angles are sharp.
+            let piece =
+                |ends: &[(f64, f64)]| PathElement::new(ends.to_vec(), colour.stroke_width(1 + index.min(1) as u32));
+            chart.draw_series(points.windows(2).map(piece))?;
             let row = MARGIN + 4 + 14 * index as i32;
             labels.push((SIZE.0 as i32 - MARGIN - 8 - name.len() as i32 * CHARACTER, row, (*name).to_owned(), colour));
         }

@@ -27,12 +27,14 @@ mod samples;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use convoke::train::{Adam, Augment, Decay, Init, Learner, Optimizer, Recipe, Samples, Schedule, Trainer, warnings};
+use convoke::train::{
+    Adam, Augment, Decay, Init, Layer, Learner, Optimizer, Recipe, Samples, Schedule, Trainer, warnings,
+};
 use convoke::zoo;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -118,7 +120,7 @@ fn digits(arguments: &Arguments, out: &mut impl Write) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-/// Takes all steps, with a checkpoint after each epoch and at the end, and the curve of the loss.
+/// Takes all steps, with a checkpoint after each epoch and at the end, and the curves of what was seen.
 fn train(trainer: &mut Trainer, arguments: &Arguments, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let checkpoint = arguments.out.join("checkpoint.safetensors");
     if arguments.resume {
@@ -129,18 +131,19 @@ fn train(trainer: &mut Trainer, arguments: &Arguments, out: &mut impl Write) -> 
     let end = arguments.steps.unwrap_or(u64::MAX).min(arguments.epochs * per_epoch);
     let bar = ProgressBar::new(end).with_position(trainer.learner.steps());
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps  {msg}  {eta} left")?);
-    let (mut curve, mut sum) = (Vec::new(), 0.0);
+    let (mut losses, mut gradients, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
     while trainer.learner.steps() < end {
         let step = trainer.learner.steps();
         let loss = trainer.step()?;
-        curve.push((step as f64, f64::from(loss)));
-        sum += f64::from(loss);
+        losses.push((step as f64, f64::from(loss)));
+        epoch.push(loss);
+        gradients.extend(trainer.learner.layers().iter().map(|layer| (layer.name.clone(), step, layer.gradient)));
         bar.set_message(format!("loss {loss:.4}"));
         bar.inc(1);
-        if (step + 1) % per_epoch == 0 || step + 1 == end {
+        if (step + 1).is_multiple_of(per_epoch) || step + 1 == end {
             trainer.learner.save(&checkpoint)?;
-            let mean = sum / (step % per_epoch + 1) as f64;
-            sum = 0.0;
+            let mean = epoch.iter().sum::<f32>() / epoch.len() as f32;
+            epoch.clear();
             let line = format!("epoch {:2}  step {:5}  mean loss {mean:.4}", step / per_epoch + 1, step + 1);
             bar.suspend(|| writeln!(out, "{line}"))?;
             for warning in warnings(trainer.learner.layers()) {
@@ -149,30 +152,30 @@ fn train(trainer: &mut Trainer, arguments: &Arguments, out: &mut impl Write) -> 
         }
     }
     bar.finish_and_clear();
+    if losses.is_empty() {
+        return Ok(());
+    }
     if arguments.monitor {
         layers(trainer, out)?;
+        let curve = |layer: &Layer| {
+            let points = gradients.iter().filter(|(name, ..)| *name == layer.name);
+            Curve { name: layer.name.clone(), points: points.map(|(_, x, y)| (*x as f64, f64::from(*y))).collect() }
+        };
+        let curves: Vec<Curve> = trainer.learner.layers().iter().map(curve).collect();
+        let picture = arguments.out.join("gradients.png");
+        chart::draw(&picture, "norm of the gradient by each layer's results", "step", &curves)?;
+        writeln!(out, "{} is drawn", picture.display())?;
     }
     let picture = arguments.out.join("loss.png");
-    let curves = [
-        Curve { name: "loss".to_owned(), points: curve.clone() },
-        Curve { name: "mean of 50 steps".to_owned(), points: smooth(&curve) },
-    ];
-    draw(&picture, &curves)?;
+    let mean = Curve { name: "mean of 50 steps".to_owned(), points: smooth(&losses) };
+    chart::draw(&picture, "loss", "step", &[Curve { name: "loss".to_owned(), points: losses }, mean])?;
     writeln!(out, "{} and {} are written", checkpoint.display(), picture.display())?;
     Ok(())
 }
 
-fn draw(picture: &Path, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
-    if curves[0].points.is_empty() { Ok(()) } else { chart::draw(picture, "loss", "step", curves) }
-}
-
 /// What the last step saw of each layer.
 fn layers(trainer: &Trainer, out: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "{:<24} {:>10} {:>10} {:>10} {:>10}",
-        "layer, root mean square", "activation", "gradient", "weight", "by weight"
-    )?;
+    writeln!(out, "{:<24} {:>10} {:>10} {:>10} {:>10}", "layer", "activation", "gradient", "weight", "by weight")?;
     for layer in trainer.learner.layers() {
         let [a, b, c, d] = [layer.activation, layer.gradient, layer.weight, layer.weight_gradient];
         writeln!(out, "{:<24} {a:>10.2e} {b:>10.2e} {c:>10.2e} {d:>10.2e}", layer.name)?;

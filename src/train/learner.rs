@@ -1,7 +1,5 @@
 //! [`Learner`]: a compiled network that learns.
 
-use std::path::Path;
-
 use convoke_compiler::Graph;
 use convoke_compiler::graph::Value;
 use convoke_compiler::training::{Loss, Mask, Training};
@@ -10,7 +8,6 @@ use super::monitor::{self, Site};
 use super::origin::{Origin, not_finite};
 use super::{Error, Layer, Optimizer, Schedule};
 use crate::random::Random;
-use crate::runtime::network::ValueInfo;
 use crate::{Model, Parameters, Tensor, jit};
 
 /// How a network is trained.
@@ -46,19 +43,19 @@ impl Recipe {
 /// [checkpoint](Self::save) holds, and from the samples it is given.
 #[derive(Debug)]
 pub struct Learner {
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     /// The network as it is used.
     network: Graph,
     /// The graph of a step: its inputs are the images, the masks and the targets; its outputs the loss, the gradient of each
     /// trained parameter, of each layer the norm of the gradient by its results, then that of its results, the network's
     /// output, and mean and variance of each batch normalisation.
     step: Graph,
-    model: Model,
+    pub(super) model: Model,
     /// The network as it is used, compiled when it is asked for; and whether it has the parameters of now.
-    inference: Option<(Model, bool)>,
-    parameters: Parameters,
+    pub(super) inference: Option<(Model, bool)>,
+    pub(super) parameters: Parameters,
     /// The parameters that are trained.
-    trained: Vec<Trained>,
+    pub(super) trained: Vec<Trained>,
     layers: Vec<Site>,
     measured: Vec<Layer>,
     /// Masks with their names, and where they are drawn.
@@ -66,14 +63,15 @@ pub struct Learner {
     statistics: Vec<Running>,
     targets: Tensor,
     /// Steps that have been taken.
-    steps: u64,
+    pub(super) steps: u64,
 }
 
 /// A parameter that is trained.
 #[derive(Debug)]
-struct Trained {
-    name: String,
-    slots: Vec<Vec<f32>>,
+pub(super) struct Trained {
+    pub(super) name: String,
+    /// What the optimiser keeps of it.
+    pub(super) slots: Vec<Vec<f32>>,
 }
 
 /// The running statistics of a batch normalisation.
@@ -104,8 +102,8 @@ impl Learner {
         };
         recipe.loss.check(graph, output)?;
         let trained = |name: &str| Graph::is_trained(name) && trained(name);
-        let Training { graph: mut step, masks, statistics } = graph.training(&trained)?;
-        let by = trained_parameters(&step, &trained)?;
+        let Training { graph: mut step, masks, statistics } = graph.training(trained)?;
+        let by = trained_parameters(&step, trained)?;
         let output = step.outputs()[0].1;
         let targets = Tensor::zeros(&step.type_of(output).shape);
         let layers = if recipe.monitor { monitor::sites(&step, &by) } else { Vec::new() };
@@ -300,84 +298,6 @@ impl Learner {
         }
         Ok(&model.run(&[images])?[0])
     }
-
-    /// Writes parameters, optimiser, number of the step and seed, as safetensors, in the place of the file that was there,
-    /// once all is on disk: whenever the machine stops, the one file or the other is there.
-    ///
-    /// # Errors
-    /// [`Error::File`]; [`Error::NotFinite`] where a parameter is no finite number. The file that was there is still there.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        for (name, tensor) in self.parameters.iter() {
-            if let Some(value) = not_finite(tensor.data()) {
-                let origin = Origin::Parameter { name: name.to_owned(), value };
-                return Err(Error::NotFinite { step: self.steps, what: "a parameter".to_owned(), origin });
-            }
-        }
-        let parameters =
-            self.parameters.iter().map(|(name, tensor)| (format!("parameters/{name}"), tensor.to_tensor()));
-        let slots = self.slots().map(|(key, shape, slot)| {
-            (key, Tensor::from_slice(&shape, slot).expect("a slot has as many elements as its parameter"))
-        });
-        let counters = [("step", self.steps), ("seed", self.recipe.seed)];
-        let counters = counters.map(|(name, value)| (format!("state/{name}"), halves(value)));
-        Ok(Parameters::from_tensors(parameters.chain(slots).chain(counters)).save(path)?)
-    }
-
-    /// Goes on where [`save`](Self::save) was called, by a learner of the same network and recipe: to the bits that it
-    /// would have reached.
-    ///
-    /// # Errors
-    /// [`Error::File`], [`Error::Checkpoint`]: nothing has changed then.
-    pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let file = Parameters::load(path)?;
-        let parameters =
-            self.parameters.iter().map(|(name, tensor)| (format!("parameters/{name}"), tensor.shape().to_vec()));
-        let counters = ["state/step", "state/seed"].map(|name| (name.to_owned(), vec![4]));
-        let slots = self.slots().map(|(key, shape, _)| (key, shape));
-        let expected: Vec<ValueInfo> =
-            parameters.chain(slots).chain(counters).map(|(name, shape)| ValueInfo::f32(name, shape)).collect();
-        file.check(&expected).map_err(|errors| Error::Checkpoint { path: path.to_owned(), errors })?;
-        let data = |name: &str| file.get(name).expect("it was checked").data();
-        let names: Vec<String> = self.parameters.names().map(str::to_owned).collect();
-        for name in names {
-            let parameter = self.parameters.get_mut(&name).expect("it is there");
-            parameter.copy_from_slice(data(&format!("parameters/{name}")));
-        }
-        for trained in &mut self.trained {
-            for (index, slot) in trained.slots.iter_mut().enumerate() {
-                slot.copy_from_slice(data(&slot_key(index, &trained.name)));
-            }
-        }
-        (self.steps, self.recipe.seed) = (whole(data("state/step")), whole(data("state/seed")));
-        self.model.update(&self.parameters, |_| true)?;
-        self.inference = self.inference.take().map(|(model, _)| (model, false));
-        Ok(())
-    }
-
-    /// Name, shape and content of what the optimiser keeps.
-    fn slots(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
-        self.trained.iter().flat_map(|trained| {
-            let shape = self.parameters.get(&trained.name).expect("checked when the model was made").shape();
-            let slots = trained.slots.iter().enumerate();
-            slots.map(move |(index, slot)| (slot_key(index, &trained.name), shape.to_vec(), slot.as_slice()))
-        })
-    }
-}
-
-fn slot_key(index: usize, parameter: &str) -> String {
-    format!("optimizer.{index}/{parameter}")
-}
-
-/// A number of 64 bits as four of 16, lowest first, each of which a float32 holds.
-fn halves(value: u64) -> Tensor {
-    let parts = [0, 16, 32, 48].map(|shift| (value >> shift & 0xffff) as f32);
-    Tensor::from_slice(&[4], &parts).expect("four")
-}
-
-/// The number that [`halves`] has written.
-fn whole(parts: &[f32]) -> u64 {
-    parts.iter().rev().fold(0, |value, &part| value << 16 | u64::from(part as u16))
 }
 
 /// The parameters that are trained, each a node of its own.
@@ -416,7 +336,7 @@ fn measure(
     let layer = |(index, site): (usize, &Site)| Layer {
         name: site.name.clone(),
         activation: norms[layers.len() + index].data()[0] / root(site),
-        gradient: norms[index].data()[0] / root(site),
+        gradient: norms[index].data()[0],
         weight: parameters.get(&trained[site.weight].name).map_or(0.0, |weight| monitor::rms(weight.data())),
         weight_gradient: monitor::rms(outputs[1 + site.weight].data()),
     };

@@ -24,6 +24,7 @@
 //! with [`Samples`]. Whatever is drawn at random (first parameters, order, augmentation, dropout) follows from seeds and
 //! the number of the step.
 
+mod checkpoint;
 mod data;
 mod error;
 mod initialize;

@@ -8,7 +8,8 @@ use convoke_compiler::graph::{GraphError, NodeId, Value};
 use convoke_compiler::ops::reduce::{Function, Reduce};
 use convoke_compiler::{Graph, ops::Op};
 
-/// What one step saw of a layer. All are root mean squares.
+/// What one step saw of a layer: root mean squares, and of the gradient by its results, which a mean loss shares out among
+/// them, the Euclidean norm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
     /// Its name.
@@ -78,7 +79,8 @@ pub fn warnings(layers: &[Layer]) -> Vec<Warning> {
         let ratios = layers.iter().map(|layer| (layer, ratio(layer))).filter(|(_, ratio)| far(*ratio));
         let further =
             |a: &(&Layer, f32), b: &(&Layer, f32)| if above { a.1.total_cmp(&b.1) } else { b.1.total_cmp(&a.1) };
-        ratios.max_by(further).map(|(layer, ratio)| Warning { layer: layer.name.clone(), kind, ratio })
+        // Of equal ones the first.
+        ratios.rev().max_by(further).map(|(layer, ratio)| Warning { layer: layer.name.clone(), kind, ratio })
     };
     let table: [(Ratio<'_>, WarningKind, bool); 4] = [
         (&gradient, WarningKind::VanishingGradient, false),

@@ -12,6 +12,7 @@ use super::{Adjoint, Arguments, Attributes, CallError, Case, Derived, Operator, 
 use super::slice::Slice;
 use crate::TensorType;
 use crate::lower::elementwise::by_elements;
+use crate::lower::nest::{Nest, Walk};
 use crate::lower::{Algorithm, Choice, Layout, Need, Schedule};
 use crate::onnx::{Item, Node, Rule, Unsupported};
 
@@ -192,7 +193,7 @@ const BLOCKS: Algorithm<Concat> = Algorithm {
     },
 };
 
-/// Row-major: every operand is a run of consecutive elements in each row of the result.
+/// Row-major: every operand is a run of consecutive elements in each row of the result, which may have a halo.
 const ROWS: Algorithm<Concat> = Algorithm {
     name: "rows",
     choose: |_, site| {
@@ -203,18 +204,15 @@ const ROWS: Algorithm<Concat> = Algorithm {
     emit: |op, work, _, e| {
         let shape = &work.results[0].shape;
         let axis = check::axis(op.axis, shape.len()).expect("the graph is verified");
-        let inner: usize = shape[axis + 1..].iter().product();
-        let outer: usize = shape[..axis].iter().product();
-        let total = shape[axis] * inner;
         let result = e.result(0);
-        let mut first = 0;
+        let strides: Vec<i64> = result.storage.strides(shape).into_iter().map(|stride| stride as i64).collect();
+        let mut first = result.storage.origin() as i64;
         for index in 0..work.operands.len() {
-            let len = work.operands[index].ty().shape[axis] * inner;
+            let part = &work.operands[index].ty().shape;
             let source = e.operand(index);
-            let (dst_pitch, src_pitch) = (total as u32, len as u32);
-            let copy = Copy { rows: outer as u32, len: len as u32, dst_pitch, src_pitch };
-            e.once(|e| e.call(Params::Copy(copy), vec![result.element(first), source.element(0)]));
-            first += len;
+            let walks = [Walk::new(result.param, first, strides.clone()), Walk::plain(&source, part, part.len())];
+            Nest::new(part, &walks).copy(e);
+            first += part[axis] as i64 * strides[axis];
         }
     },
 };
@@ -249,6 +247,17 @@ mod tests {
         let (a, b): (&[f32], &[f32]) = (&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]);
         let op = Concat { axis: 1 };
         assert_eq!(evaluated(op, &[(&[2, 1], a), (&[2, 2], b)]), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+    }
+
+    /// The padding of what reads it is a halo, around which rows are written.
+    #[test]
+    fn joins_within_a_halo() {
+        let text = "graph g\n%a = input : f32[2, 3, 4, 4]\n%b = input : f32[2, 4, 4, 4]\n\
+            %both = concat(%a, %b) {axis = 1}\n%w = parameter : f32[5, 7, 3, 3]\n\
+            %conv = conv(%both, %w) {bias = false, padding = [1, 1, 1, 1]}\noutput y = %conv";
+        let graph: crate::Graph = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let program = crate::compile(&graph, &crate::lower::Target::host()).expect("it lowers");
+        assert_eq!(crate::lir::verify(&program), Ok(()));
     }
 
     #[test]
