@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use convoke_compiler::graph::{GradientError, GraphError};
-use convoke_compiler::training::Shape;
+use convoke_compiler::training::LossError;
 
 use super::Origin;
 use crate::runtime::parameters::{FileError, ParameterErrors};
@@ -25,7 +25,7 @@ pub enum Error {
     },
     /// The loss does not fit the output.
     #[error("train: {0}")]
-    Loss(#[from] Shape),
+    Loss(#[from] LossError),
     /// No parameter is to be trained.
     #[error("train: none of the {parameters} parameters of `{network}` is to be trained")]
     Nothing {

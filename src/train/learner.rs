@@ -1,8 +1,8 @@
 //! [`Learner`]: a compiled network that learns.
 
-use convoke_compiler::Graph;
 use convoke_compiler::graph::Value;
-use convoke_compiler::training::{Loss, Mask, Training};
+use convoke_compiler::training::{Loss, LossError, Mask, Training};
+use convoke_compiler::{Graph, TensorType};
 
 use super::monitor::{self, Site};
 use super::origin::{Origin, not_finite};
@@ -202,8 +202,8 @@ impl Learner {
     /// As for [`learn_towards`](Self::learn_towards); or the classes are not one for each image.
     pub fn learn(&mut self, images: &Tensor, classes: &[usize]) -> Result<f32, Error> {
         let &[count, of] = self.targets.shape() else {
-            let found = convoke_compiler::TensorType::f32(self.targets.shape());
-            return Err(Error::Loss(convoke_compiler::training::Shape { output: "output".to_owned(), found }));
+            let found = TensorType::f32(self.targets.shape());
+            return Err(Error::Loss(LossError { output: "output".to_owned(), found }));
         };
         if classes.len() != count || classes.iter().any(|&class| class >= of) {
             return Err(Error::Classes { images: count, classes: of, found: classes.to_vec() });

@@ -32,7 +32,7 @@ pub enum Loss {
 /// An output to which a loss does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("loss of `{output}`: cross-entropy expects N × classes, the output is {found}")]
-pub struct Shape {
+pub struct LossError {
     /// The output.
     pub output: String,
     /// Its type.
@@ -43,11 +43,11 @@ impl Loss {
     /// Whether it applies to `output`.
     ///
     /// # Errors
-    /// [`Shape`]: cross-entropy is of two dimensions.
-    pub fn check(self, graph: &Graph, output: Value) -> Result<(), Shape> {
+    /// [`LossError`]: cross-entropy is of two dimensions.
+    pub fn check(self, graph: &Graph, output: Value) -> Result<(), LossError> {
         match self {
             Self::CrossEntropy { .. } if graph.type_of(output).rank() != 2 => {
-                Err(Shape { output: graph.label(output), found: graph.type_of(output).clone() })
+                Err(LossError { output: graph.label(output), found: graph.type_of(output).clone() })
             }
             _ => Ok(()),
         }

@@ -8,17 +8,17 @@
 
 mod loss;
 
-pub use loss::{Loss, Shape};
+pub use loss::{Loss, LossError};
 
 use std::collections::HashMap;
 
-use crate::Graph;
 use crate::graph::{GraphError, NodeId, NodeKind, Value, WeightExpr};
 use crate::ops::Op;
 use crate::ops::batch_norm_training::BatchNormTraining;
 use crate::ops::expand::Expand;
 use crate::ops::mul::Mul;
 use crate::ops::reshape::Reshape;
+use crate::{Graph, TensorType};
 
 /// A network as it is trained.
 #[derive(Clone, Debug)]
@@ -89,45 +89,47 @@ impl Graph {
         }
     }
 
-    /// The network for `images` images at once: every input of one (1 …) becomes one of so many.
+    /// The network for `images` images at once: every input of one (1 …) becomes one of so many, and with it what is
+    /// computed of it.
     ///
     /// # Errors
-    /// An operator that only takes one image, by attributes that are no shape.
+    /// An operator whose attributes only fit one image.
     pub fn batched(&self, images: usize) -> Result<Self, GraphError> {
         let mut graph = Self::new(self.name());
         if self.is_exact() {
             graph = graph.exact();
         }
-        let mut copies = HashMap::new();
         let batch = |shape: &[usize]| match shape {
             [1, rest @ ..] => [&[images], rest].concat(),
             _ => shape.to_vec(),
         };
-        let copy = |copies: &HashMap<NodeId, NodeId>, value: Value| Value { node: copies[&value.node], ..value };
+        let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
         for id in self.order() {
             let node = self.node(id);
-            let mut edit = graph.edit();
             let new = match &node.kind {
                 NodeKind::Input => {
-                    let mut ty = node.types[0].clone();
-                    ty.shape = batch(&ty.shape);
-                    edit.input(node.name.clone(), ty).node
+                    let ty = TensorType { shape: batch(&node.types[0].shape), ..node.types[0].clone() };
+                    graph.edit().input(node.name.clone(), ty).node
                 }
-                NodeKind::Weight(expression) => edit.weight(node.name.clone(), expression.clone()).node,
+                NodeKind::Weight(expression) => graph.edit().weight(node.name.clone(), expression.clone()).node,
                 NodeKind::Op(op) => {
+                    let before = self.operands(id);
+                    let operands: Vec<Value> =
+                        before.iter().map(|&value| Value { node: copies[&value.node], ..value }).collect();
+                    // Shapes that are attributes are of an image only where the operand is.
+                    let grown = graph.type_of(operands[0]) != self.type_of(before[0]);
                     let op = match op {
-                        Op::Reshape(Reshape { shape }) => Reshape { shape: batch(shape) }.into(),
-                        Op::Expand(Expand { shape }) => Expand { shape: batch(shape) }.into(),
+                        Op::Reshape(Reshape { shape }) if grown => Reshape { shape: batch(shape) }.into(),
+                        Op::Expand(Expand { shape }) if grown => Expand { shape: batch(shape) }.into(),
                         op => op.clone(),
                     };
-                    let operands: Vec<Value> = self.operands(id).iter().map(|&value| copy(&copies, value)).collect();
-                    edit.op(node.name.clone(), op, &operands)?
+                    graph.edit().op(node.name.clone(), op, &operands)?
                 }
             };
             copies.insert(id, new);
         }
         for (name, value) in self.outputs() {
-            graph.edit().output(name.clone(), copy(&copies, *value));
+            graph.edit().output(name.clone(), Value { node: copies[&value.node], ..*value });
         }
         Ok(graph)
     }
@@ -169,6 +171,17 @@ mod tests {
 
     fn graph() -> Graph {
         TEXT.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A shape that is of weights only stays.
+    #[test]
+    fn weights_are_not_batched() {
+        let text = "graph g\n%x = input : f32[1, 3, 4, 4]\n%w = parameter : f32[3]\n\
+            %r = reshape(%w) {shape = [1, 3, 1, 1]}\n%y = mul(%x, %r)\noutput y = %y";
+        let graph: Graph = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let batched = graph.batched(2).expect("nothing minds");
+        assert_eq!(batched.type_of(batched.outputs()[0].1).shape, [2, 3, 4, 4]);
+        assert_eq!(batched.type_of(batched.find("r").expect("it is there").into()).shape, [1, 3, 1, 1]);
     }
 
     #[test]
