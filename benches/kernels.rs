@@ -108,6 +108,7 @@ impl Layer {
                     inner: tile.block,
                     tail: tile.block,
                     dst_block: dst_block_u32,
+                    dst_px: tile.block,
                     residual: 0,
                     residual_block: 0,
                     activation,
@@ -116,7 +117,8 @@ impl Layer {
             }
             None => {
                 let block = tile.block;
-                let params = Depthwise { mr, block, px, kh, kh_stride, kw, kw_stride, residual: 0, activation };
+                let dst_px = block;
+                let params = Depthwise { mr, block, px, kh, kh_stride, kw, kw_stride, dst_px, residual: 0, activation };
                 (Family::Depthwise, Params::Depthwise(params), self.input / isa.lanes(), self.k * self.k)
             }
         };

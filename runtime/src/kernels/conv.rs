@@ -81,7 +81,7 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
                             }
                         }
                     }
-                    let place = at(m, p.block) + lane - at(n, p.block);
+                    let place = at(m, p.dst_px) + lane - at(n, p.block);
                     if p.residual == 1 {
                         sum += *(*args.add(4)).add(at(n, p.residual_block) + place);
                     }
@@ -145,10 +145,13 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     let residual = (p.residual == 1).then(|| {
         // SAFETY: the call has a fifth pointer where `residual` is 1.
         let at = unsafe { args.add(4).read() }.cast_const();
-        Place { at, pitch: p.residual_block as usize }
+        Place { at, pitch: p.residual_block as usize, px: p.dst_px as usize }
     });
     // SAFETY: `dst` and `residual` are valid for the tile.
-    unsafe { finish(s, sums, Place { at: dst, pitch: p.dst_block as usize }, residual, p.activation) };
+    unsafe {
+        let dst = Place { at: dst, pitch: p.dst_block as usize, px: p.dst_px as usize };
+        finish(s, sums, dst, residual, p.activation);
+    }
 }
 
 /// Steps from a weight that is read to the one that is asked for: more cycles than the third-level cache takes.

@@ -52,7 +52,7 @@ unsafe fn definition(args: *const *mut f32, params: *const ()) {
                         sum = source.mul_add(*weights.add(at(y * p.kw + x, p.block) + lane), sum);
                     }
                 }
-                let place = at(m, p.block) + lane;
+                let place = at(m, p.dst_px) + lane;
                 if p.residual == 1 {
                     sum += *(*args.add(4)).add(place);
                 }
@@ -108,10 +108,10 @@ unsafe fn tile<S: WithMap, const MR: usize, const NR: usize, const PX: usize>(
     let residual = (p.residual == 1).then(|| {
         // SAFETY: the call has a fifth pointer where `residual` is 1.
         let at = unsafe { args.add(4).read() }.cast_const();
-        Place { at, pitch: 0 }
+        Place { at, pitch: 0, px: p.dst_px as usize }
     });
     // SAFETY: `dst` and `residual` are valid for the tile.
-    unsafe { finish(s, sums, Place { at: dst, pitch: 0 }, residual, p.activation) };
+    unsafe { finish(s, sums, Place { at: dst, pitch: 0, px: p.dst_px as usize }, residual, p.activation) };
 }
 
 /// `KW` neighbouring places of the window: `sums[m] = src[m · PX + x] · weights[x] + sums[m]` for each. Written pixel by

@@ -65,13 +65,15 @@ impl Epilogue {
     }
 }
 
-/// A tile in memory: blocks of `MR` · `LANES` elements, `pitch` elements apart.
+/// A tile in memory: blocks of `MR` vectors, `pitch` elements apart.
 #[derive(Clone, Copy)]
 pub(super) struct Place<P> {
     /// Its first element.
     pub(super) at: P,
     /// Elements between blocks.
     pub(super) pitch: usize,
+    /// Elements between the vectors of a block.
+    pub(super) px: usize,
 }
 
 /// Adds `residual` to a tile, applies the activation and stores it to `dst`.
@@ -90,7 +92,7 @@ pub(super) unsafe fn finish<S: WithMap, const MR: usize, const NR: usize>(
         for m in 0..MR {
             for n in 0..NR {
                 // SAFETY: vector `m` of block `n` of `residual`.
-                let r = unsafe { s.load(residual.at.add(n * residual.pitch + m * S::LANES)) };
+                let r = unsafe { s.load(residual.at.add(n * residual.pitch + m * residual.px)) };
                 tile[m][n] = s.add(tile[m][n], r);
             }
         }
@@ -102,7 +104,7 @@ pub(super) unsafe fn finish<S: WithMap, const MR: usize, const NR: usize>(
                 for n in 0..NR {
                     let $v = tile[m][n];
                     // SAFETY: vector `m` of block `n` of `dst`.
-                    unsafe { s.store(dst.at.add(n * dst.pitch + m * S::LANES), $f) };
+                    unsafe { s.store(dst.at.add(n * dst.pitch + m * dst.px), $f) };
                 }
             }
         };
@@ -114,7 +116,15 @@ pub(super) unsafe fn finish<S: WithMap, const MR: usize, const NR: usize>(
             let epilogue = Epilogue::new(activation);
             store!(v => epilogue.in_registers(s, v));
             // SAFETY: `dst` is valid for `NR` blocks.
-            unsafe { epilogue.in_memory(s, dst.at, NR, MR * S::LANES, dst.pitch) };
+            unsafe {
+                if dst.px == S::LANES {
+                    epilogue.in_memory(s, dst.at, NR, MR * S::LANES, dst.pitch);
+                } else {
+                    for n in 0..NR {
+                        epilogue.in_memory(s, dst.at.add(n * dst.pitch), MR, S::LANES, dst.px);
+                    }
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod checked;
 pub mod conv;
 pub mod copy;
 pub mod depthwise;
+pub mod depthwise_gradient;
 mod epilogue;
 pub mod fill;
 pub mod map;
@@ -26,16 +27,18 @@ pub mod pool;
 mod rows;
 mod table;
 pub mod unblock;
+pub mod weight_gradient;
 pub mod winograd;
 pub mod winograd_input;
 pub mod winograd_output;
 
 pub use checked::CallError;
-pub use table::{conv_tiles, depthwise_tiles, find, select, ukernels};
+pub use table::{conv_tiles, depthwise_gradient_tiles, depthwise_tiles, find, select, ukernels, weight_gradient_tiles};
 
 pub use params::{
-    Access, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Dim, Family, Field, Fill, Map, Params,
-    Planar, PlanarPool, Pool, PoolKind, Role, Unblock, WinogradInput, WinogradOutput,
+    Access, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, DepthwiseGradient, Dim, Family, Field,
+    Fill, Map, Params, Planar, PlanarPool, Pool, PoolKind, Role, Unblock, WeightGradient, WinogradInput,
+    WinogradOutput,
 };
 
 use crate::Isa;

@@ -281,7 +281,7 @@ macro_rules! families {
 families! {
     /// Direct convolution of one tile: `mr` neighbouring output pixels of one row × `nr` blocks of output channels.
     ///
-    /// `dst[n·dst_block + p·block + l] = act(Σ src[o·outer_stride + y·kh_stride + x·kw_stride + p·px + i] · w + bias [+ residual])`
+    /// `dst[n·dst_block + p·dst_px + l] = act(Σ src[o·outer_stride + y·kh_stride + x·kw_stride + p·px + i] · w + bias [+ residual])`
     ///
     /// The sum starts from `bias[n·block + l]` and is one chain of FMAs in the order (o, y, x, i); then the residual
     /// is added; then the activation applies. Weights lie as `[outer][kh][kw][inner][nr][block]`, with `tail` instead of
@@ -316,6 +316,8 @@ families! {
         tail: u32,
         /// Destination elements between blocks of output channels.
         dst_block: u32,
+        /// Destination and residual elements between pixels; at least `block`.
+        dst_px: u32,
         /// 1 where a residual is added, else 0.
         residual: u32,
         /// Residual elements between blocks of output channels.
@@ -326,7 +328,7 @@ families! {
 
     /// Depthwise convolution of `mr` neighbouring output pixels of one row × one block of channels.
     ///
-    /// `dst[p·block + l] = act(Σ src[y·kh_stride + x·kw_stride + p·px + l] · weights[(y·kw + x)·block + l] + bias[l] [+ residual])`
+    /// `dst[p·dst_px + l] = act(Σ src[y·kh_stride + x·kw_stride + p·px + l] · weights[(y·kw + x)·block + l] + bias[l] [+ residual])`
     ///
     /// The order is that of [`Conv`]. Pointers: dst, src, weights, bias, and residual where `residual` is 1.
     Depthwise = "depthwise" {
@@ -344,6 +346,8 @@ families! {
         kw: u32,
         /// Source elements between columns of the window.
         kw_stride: u32,
+        /// Destination and residual elements between pixels; at least `block`.
+        dst_px: u32,
         /// 1 where a residual is added, else 0.
         residual: u32,
         /// What applies last.
@@ -378,6 +382,91 @@ families! {
         /// What applies last.
         activation: ActivationCode,
     }
+
+    /// The gradient of a convolution by some of its weights: `nr` groups of `mr` vectors, each a sum over the pixels of
+    /// some images.
+    ///
+    /// `dst[n·dst_group + m·dst_step + l] = Σ src[i·src_image + y·src_row + x·src_px + n·src_group + m] · g[i·g_image + y·g_row + x·g_px + n·g_group + l] [+ residual]`
+    ///
+    /// The sum starts from 0 and is one chain of FMAs in the order (i, y, x); then the residual is added. Groups are
+    /// blocks of output channels, and `src_group` is 0; or they are taps, and `g_group` is 0. Pointers: dst, src, g, and
+    /// residual, which lies as dst does, where `residual` is 1.
+    WeightGradient = "weight_gradient" {
+        /// Neighbouring elements of the source: input channels of a block, or taps in a row.
+        mr: u32,
+        /// Groups.
+        nr: u32,
+        /// Output channels of one block.
+        block: u32,
+        /// Images.
+        images: u32,
+        /// Source elements between images.
+        src_image: u32,
+        /// Elements of G between images.
+        g_image: u32,
+        /// Rows of G.
+        rows: u32,
+        /// Source elements between the windows of neighbouring rows.
+        src_row: u32,
+        /// Elements of G between rows.
+        g_row: u32,
+        /// Pixels of a row.
+        cols: u32,
+        /// Source elements between the windows of neighbouring pixels.
+        src_px: u32,
+        /// Elements of G between pixels.
+        g_px: u32,
+        /// Source elements between groups.
+        src_group: u32,
+        /// Elements of G between groups.
+        g_group: u32,
+        /// Destination elements between groups.
+        dst_group: u32,
+        /// Destination elements between the vectors of a group.
+        dst_step: u32,
+        /// 1 where a residual is added, else 0.
+        residual: u32,
+    }
+
+    /// The gradient of a depthwise convolution by the weights of one block of channels, a sum over the pixels of some
+    /// images.
+    ///
+    /// `dst[u·dst_row + v·block + l] = Σ src[i·src_image + y·src_row + x·src_px + u·kh_stride + v·kw_stride + l] · g[i·g_image + y·g_row + x·block + l] [+ residual]`
+    ///
+    /// Order and pointers are those of [`WeightGradient`].
+    DepthwiseGradient = "depthwise_gradient" {
+        /// Taps in a row.
+        kw: u32,
+        /// Rows of taps.
+        kh: u32,
+        /// Channels of one block.
+        block: u32,
+        /// Images.
+        images: u32,
+        /// Source elements between images.
+        src_image: u32,
+        /// Elements of G between images.
+        g_image: u32,
+        /// Rows of G.
+        rows: u32,
+        /// Source elements between the windows of neighbouring rows.
+        src_row: u32,
+        /// Elements of G between rows.
+        g_row: u32,
+        /// Pixels of a row.
+        cols: u32,
+        /// Source elements between the windows of neighbouring pixels.
+        src_px: u32,
+        /// Source elements between rows of taps.
+        kh_stride: u32,
+        /// Source elements between taps of a row.
+        kw_stride: u32,
+        /// Destination elements between rows of taps.
+        dst_row: u32,
+        /// 1 where a residual is added, else 0.
+        residual: u32,
+    }
+
     /// Tiles of one row of the input of a convolution by F(*m*, 3), transformed: `Bᵀ d B` of [`winograd`](super::winograd)
     /// for each lane of one block of channels.
     ///
@@ -620,7 +709,7 @@ impl Params {
     pub const fn in_place(&self, operand: usize) -> bool {
         match self {
             Self::Conv(_) | Self::Depthwise(_) => operand == 4,
-            Self::WinogradOutput(_) => operand == 3,
+            Self::WinogradOutput(_) | Self::WeightGradient(_) | Self::DepthwiseGradient(_) => operand == 3,
             Self::Map(_) | Self::Affine(_) => operand == 1,
             Self::Binary(params) => operand == 1 || operand == 2 && matches!(params.broadcast, Broadcast::Full),
             Self::Planar(_)
@@ -637,9 +726,14 @@ impl Params {
 
 use Role::{Read, Write};
 
+/// The pixels of a tile, one run where nothing lies between them: dimensions and their runs.
+fn pixels(mr: u32, block: u32, px: u32) -> (Vec<(u32, u32)>, u32) {
+    if px == block { (Vec::new(), product(&[mr, block])) } else { (vec![(mr, px)], block) }
+}
+
 impl Conv {
     fn accesses(&self) -> Vec<Access> {
-        let tile = product(&[self.mr, self.block]);
+        let (pixels, run) = pixels(self.mr, self.block, self.dst_px);
         let channels = match self.outer.checked_sub(1) {
             Some(full) => product(&[full, self.inner]).saturating_add(self.tail),
             None => 0,
@@ -649,13 +743,18 @@ impl Conv {
         let window =
             [(self.outer, self.outer_stride), (self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
         let mut accesses = vec![
-            Access::new("dst", Write, &[(self.nr, self.dst_block)], tile),
+            Access::new("dst", Write, &[&[(self.nr, self.dst_block)], &pixels[..]].concat(), run),
             Access::new("src", Read, &window, inner),
             Access::new("weights", Read, &[], product(&weights)),
             Access::new("bias", Read, &[], product(&[self.nr, self.block])),
         ];
         if self.residual == 1 {
-            accesses.push(Access::new("residual", Read, &[(self.nr, self.residual_block)], tile));
+            accesses.push(Access::new(
+                "residual",
+                Read,
+                &[&[(self.nr, self.residual_block)], &pixels[..]].concat(),
+                run,
+            ));
         }
         accesses
     }
@@ -663,16 +762,55 @@ impl Conv {
 
 impl Depthwise {
     fn accesses(&self) -> Vec<Access> {
-        let tile = product(&[self.mr, self.block]);
+        let (pixels, run) = pixels(self.mr, self.block, self.dst_px);
         let window = [(self.kh, self.kh_stride), (self.kw, self.kw_stride), (self.mr, self.px)];
         let mut accesses = vec![
-            Access::new("dst", Write, &[], tile),
+            Access::new("dst", Write, &pixels, run),
             Access::new("src", Read, &window, self.block),
             Access::new("weights", Read, &[], product(&[self.kh, self.kw, self.block])),
             Access::new("bias", Read, &[], self.block),
         ];
         if self.residual == 1 {
-            accesses.push(Access::new("residual", Read, &[], tile));
+            accesses.push(Access::new("residual", Read, &pixels, run));
+        }
+        accesses
+    }
+}
+
+impl WeightGradient {
+    fn accesses(&self) -> Vec<Access> {
+        let source = [(self.images, self.src_image), (self.rows, self.src_row), (self.cols, self.src_px)];
+        let pixels = [(self.images, self.g_image), (self.rows, self.g_row), (self.cols, self.g_px)];
+        let sums = [(self.nr, self.dst_group), (self.mr, self.dst_step)];
+        let mut accesses = vec![
+            Access::new("dst", Write, &sums, self.block),
+            Access::new("src", Read, &[&source[..], &[(self.nr, self.src_group)]].concat(), self.mr),
+            Access::new("g", Read, &[&pixels[..], &[(self.nr, self.g_group)]].concat(), self.block),
+        ];
+        if self.residual == 1 {
+            accesses.push(Access::new("residual", Read, &sums, self.block));
+        }
+        accesses
+    }
+}
+
+impl DepthwiseGradient {
+    fn accesses(&self) -> Vec<Access> {
+        let source = [(self.images, self.src_image), (self.rows, self.src_row), (self.cols, self.src_px)];
+        let taps = [(self.kh, self.kh_stride), (self.kw, self.kw_stride)];
+        let row = product(&[self.kw, self.block]);
+        let mut accesses = vec![
+            Access::new("dst", Write, &[(self.kh, self.dst_row)], row),
+            Access::new("src", Read, &[source.as_slice(), taps.as_slice()].concat(), self.block),
+            Access::new(
+                "g",
+                Read,
+                &[(self.images, self.g_image), (self.rows, self.g_row)],
+                product(&[self.cols, self.block]),
+            ),
+        ];
+        if self.residual == 1 {
+            accesses.push(Access::new("residual", Read, &[(self.kh, self.dst_row)], row));
         }
         accesses
     }

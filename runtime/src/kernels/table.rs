@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use super::{Broadcast, Family, Params, Tile, Ukernel};
 use super::{
-    affine, binary, block, conv, copy, depthwise, fill, map, planar, planar_pool, pool, unblock, winograd,
-    winograd_input, winograd_output,
+    affine, binary, block, conv, copy, depthwise, depthwise_gradient, fill, map, planar, planar_pool, pool, unblock,
+    weight_gradient, winograd, winograd_input, winograd_output,
 };
 use crate::Isa;
 
@@ -16,6 +16,8 @@ pub fn ukernels() -> &'static [Ukernel] {
         let scalar = [
             conv::SCALAR,
             depthwise::SCALAR,
+            weight_gradient::SCALAR,
+            depthwise_gradient::SCALAR,
             planar::SCALAR,
             pool::SCALAR,
             planar_pool::SCALAR,
@@ -42,6 +44,18 @@ pub fn ukernels() -> &'static [Ukernel] {
             depthwise::avx2::ROWS,
             #[cfg(any(test, target_arch = "aarch64"))]
             depthwise::neon::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            weight_gradient::avx512::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            weight_gradient::avx2::ROWS,
+            #[cfg(any(test, target_arch = "aarch64"))]
+            weight_gradient::neon::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            depthwise_gradient::avx512::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            depthwise_gradient::avx2::ROWS,
+            #[cfg(any(test, target_arch = "aarch64"))]
+            depthwise_gradient::neon::ROWS,
         ];
         let vector = [
             planar::VECTOR,
@@ -69,8 +83,9 @@ pub fn find(name: &str) -> Option<&'static Ukernel> {
 }
 
 /// The row of `family` for `isa` and `tile`. A family without register tile falls back on its scalar row where `isa`
-/// has none for this block; [`Conv`](super::Conv) and [`Depthwise`](super::Depthwise) have the rows that
-/// [`conv_tiles`] and [`depthwise_tiles`] list, and `None` otherwise.
+/// has none for this block; [`Conv`](super::Conv), [`Depthwise`](super::Depthwise) and their gradients have the rows that
+/// [`conv_tiles`], [`depthwise_tiles`], [`weight_gradient_tiles`] and [`depthwise_gradient_tiles`] list, and `None`
+/// otherwise.
 #[must_use]
 pub fn select(family: Family, isa: Isa, tile: Tile) -> Option<&'static Ukernel> {
     let fits = |have: u32, want: u32| have == 0 || have == want;
@@ -85,7 +100,7 @@ pub fn select(family: Family, isa: Isa, tile: Tile) -> Option<&'static Ukernel> 
         })
     };
     match family {
-        Family::Conv | Family::Depthwise => row(isa),
+        Family::Conv | Family::Depthwise | Family::WeightGradient | Family::DepthwiseGradient => row(isa),
         _ => row(isa).or_else(|| row(Isa::Scalar)),
     }
 }
@@ -100,6 +115,16 @@ pub fn conv_tiles(isa: Isa, px: u32) -> impl Iterator<Item = (u32, u32)> {
 /// [`conv_tiles`] for convolutions.
 pub fn depthwise_tiles(isa: Isa, px: u32) -> impl Iterator<Item = u32> {
     tiles(Family::Depthwise, isa, px).map(|(mr, _)| mr)
+}
+
+/// The register tiles (`mr`, `nr`) of the [`WeightGradient`](super::WeightGradient) rows of `isa`, as [`conv_tiles`].
+pub fn weight_gradient_tiles(isa: Isa) -> impl Iterator<Item = (u32, u32)> {
+    tiles(Family::WeightGradient, isa, 1)
+}
+
+/// The taps (`kw`, `kh`) of the [`DepthwiseGradient`](super::DepthwiseGradient) rows of `isa`, as [`conv_tiles`].
+pub fn depthwise_gradient_tiles(isa: Isa) -> impl Iterator<Item = (u32, u32)> {
+    tiles(Family::DepthwiseGradient, isa, 1)
 }
 
 fn tiles(family: Family, isa: Isa, px: u32) -> impl Iterator<Item = (u32, u32)> {
@@ -145,12 +170,17 @@ impl Ukernel {
             Params::Conv(p) => p.residual,
             Params::Depthwise(p) => p.residual,
             Params::WinogradOutput(p) => p.residual,
+            Params::WeightGradient(p) => p.residual,
+            Params::DepthwiseGradient(p) => p.residual,
             _ => 0,
         };
         if residual > 1 {
             return refuse("residual", &"0 or 1", residual);
         }
         match params {
+            Params::WeightGradient(p) if p.src_group != 0 && p.g_group != 0 => refuse("g_group", &0, p.g_group),
+            Params::Conv(p) if p.dst_px < p.block => refuse("a dst_px of at least", &p.block, p.dst_px),
+            Params::Depthwise(p) if p.dst_px < p.block => refuse("a dst_px of at least", &p.block, p.dst_px),
             Params::Conv(p) if p.tail > p.inner => refuse("a tail of at most", &p.inner, p.tail),
             Params::Pool(p) if p.dilation_h == 0 || p.dilation_w == 0 => refuse("dilation", &"of at least 1", 0),
             Params::WinogradInput(p) => self.takes_tiles(p.m, p.rows, p.cols),
@@ -189,6 +219,8 @@ impl Params {
         match *self {
             Self::Conv(p) => Tile { mr: p.mr, nr: p.nr, block: p.block, px: p.px },
             Self::Depthwise(p) => Tile { mr: p.mr, nr: 1, block: p.block, px: p.px },
+            Self::WeightGradient(p) => Tile { mr: p.mr, nr: p.nr, block: p.block, px: 1 },
+            Self::DepthwiseGradient(p) => Tile { mr: p.kw, nr: p.kh, block: p.block, px: 1 },
             Self::WinogradInput(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::WinogradOutput(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },
             Self::Pool(p) => Tile { mr: 0, nr: 0, block: p.block, px: 0 },

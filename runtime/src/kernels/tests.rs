@@ -46,6 +46,11 @@ fn length() -> impl Strategy<Value = u32> {
     prop_oneof![0u32..=70, prop::sample::select(vec![4, 8, 16, 32, 48, 64, 2048, 4100])]
 }
 
+/// What lies between pixels: mostly nothing.
+fn gaps() -> impl Strategy<Value = u32> {
+    prop_oneof![2 => Just(0u32), 1 => 1u32..=20]
+}
+
 /// Parameters that `row` takes.
 fn params(row: &Ukernel) -> BoxedStrategy<Params> {
     let Tile { mr, nr, block, px } = row.tile;
@@ -57,10 +62,11 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
             let tile = (any(mr), any(nr), block, any(px));
             let window = (0u32..=3, 0u32..=100, 1u32..=3, 0u32..=100, 1u32..=4, inner, 0u32..=2);
             let tail = prop_oneof![Just(u32::MAX), 1u32..=19];
-            (tile, (window, tail), 0u32..=9, 0u32..=1, 0u32..=9, activation())
-                .prop_map(|((mr, nr, block, px), (window, tail), gap, residual, residual_gap, activation)| {
+            (tile, (window, tail), (0u32..=9, gaps()), 0u32..=1, 0u32..=9, activation())
+                .prop_map(|((mr, nr, block, px), (window, tail), (gap, px_gap), residual, residual_gap, activation)| {
                     let (outer, outer_stride, kh, kh_stride, kw, inner, dilation) = window;
-                    let (dst_block, residual_block) = (mr * block + gap, mr * block + residual_gap);
+                    let dst_px = block + px_gap;
+                    let (dst_block, residual_block) = (mr * dst_px + gap, mr * dst_px + residual_gap);
                     let kw_stride = inner * dilation;
                     Params::Conv(Conv {
                         mr,
@@ -76,6 +82,7 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
                         inner,
                         tail: tail.min(inner),
                         dst_block,
+                        dst_px,
                         residual,
                         residual_block,
                         activation,
@@ -85,9 +92,75 @@ fn params(row: &Ukernel) -> BoxedStrategy<Params> {
         }
         Family::Depthwise => {
             let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
-            ((any(mr), block, any(px)), (1u32..=5, 0u32..=100, 1u32..=5, 0u32..=40), 0u32..=1, activation())
-                .prop_map(|((mr, block, px), (kh, kh_stride, kw, kw_stride), residual, activation)| {
-                    Params::Depthwise(Depthwise { mr, block, px, kh, kh_stride, kw, kw_stride, residual, activation })
+            ((any(mr), block, any(px)), (1u32..=5, 0u32..=100, 1u32..=5, 0u32..=40), gaps(), 0u32..=1, activation())
+                .prop_map(|((mr, block, px), (kh, kh_stride, kw, kw_stride), gap, residual, activation)| {
+                    let dst_px = block + gap;
+                    Params::Depthwise(Depthwise {
+                        mr,
+                        block,
+                        px,
+                        kh,
+                        kh_stride,
+                        kw,
+                        kw_stride,
+                        dst_px,
+                        residual,
+                        activation,
+                    })
+                })
+                .boxed()
+        }
+        Family::WeightGradient => {
+            let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
+            let pixels =
+                ((0u32..=3, 0u32..=70, 0u32..=70), (0u32..=3, 0u32..=70, 0u32..=70), (0u32..=5, 0u32..=40, 0u32..=40));
+            ((any(mr), any(nr), block), pixels, (prop::bool::ANY, 0u32..=70), 0u32..=9, 0u32..=1)
+                .prop_map(|((mr, nr, block), (images, rows, cols), (blocks, group), gap, residual)| {
+                    let dst_step = block + gap;
+                    Params::WeightGradient(WeightGradient {
+                        mr,
+                        nr,
+                        block,
+                        images: images.0,
+                        src_image: images.1,
+                        g_image: images.2,
+                        rows: rows.0,
+                        src_row: rows.1,
+                        g_row: rows.2,
+                        cols: cols.0,
+                        src_px: cols.1,
+                        g_px: cols.2,
+                        src_group: if blocks { 0 } else { group },
+                        g_group: if blocks { group } else { 0 },
+                        dst_group: mr * dst_step + gap,
+                        dst_step,
+                        residual,
+                    })
+                })
+                .boxed()
+        }
+        Family::DepthwiseGradient => {
+            let any = |fixed: u32| if fixed == 0 { (1u32..=5).boxed() } else { Just(fixed).boxed() };
+            let pixels = ((0u32..=3, 0u32..=70, 0u32..=70), (0u32..=3, 0u32..=70, 0u32..=70), (0u32..=5, 0u32..=40));
+            ((any(mr), any(nr), block), pixels, (0u32..=70, 0u32..=40), 0u32..=9, 0u32..=1)
+                .prop_map(|((kw, kh, block), (images, rows, cols), (kh_stride, kw_stride), gap, residual)| {
+                    Params::DepthwiseGradient(DepthwiseGradient {
+                        kw,
+                        kh,
+                        block,
+                        images: images.0,
+                        src_image: images.1,
+                        g_image: images.2,
+                        rows: rows.0,
+                        src_row: rows.1,
+                        g_row: rows.2,
+                        cols: cols.0,
+                        src_px: cols.1,
+                        kh_stride,
+                        kw_stride,
+                        dst_row: kw * block + gap,
+                        residual,
+                    })
                 })
                 .boxed()
         }
@@ -369,8 +442,18 @@ fn families_without_tile_fall_back_on_their_definition() {
 fn refusals_say_why() {
     let row = find("depthwise_4_p16_avx512").expect("it is in the table");
     let activation = ActivationCode::new(Activation::Relu);
-    let good =
-        Depthwise { mr: 4, block: 16, px: 16, kh: 3, kh_stride: 9, kw: 3, kw_stride: 16, residual: 0, activation };
+    let good = Depthwise {
+        mr: 4,
+        block: 16,
+        px: 16,
+        kh: 3,
+        kh_stride: 9,
+        kw: 3,
+        kw_stride: 16,
+        dst_px: 16,
+        residual: 0,
+        activation,
+    };
     let refusal = |params| row.accepts(&params).unwrap_err();
     assert_eq!(row.accepts(&Params::Depthwise(good)), Ok(()));
     assert_eq!(

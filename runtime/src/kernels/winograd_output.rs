@@ -79,18 +79,27 @@ unsafe fn tiles<S: WithMap, const A: usize, const M: usize>(s: S, args: *const *
             let dst = |i: usize, j: usize| dst.wrapping_add(first + i * pitch + j * block);
             let residual = |i: usize, j: usize| {
                 residual.map(|at| Place {
+                    px: S::LANES,
                     at: at.wrapping_add(first + i * residual_pitch + j * block),
                     pitch: residual_pitch,
                 })
             };
             if rows == M && inside == M && block == S::LANES {
                 // SAFETY: all `M` rows and columns of the tile, whose pixels are neighbours, are accesses of the call.
-                unsafe { finish(s, tile, Place { at: dst(0, 0), pitch }, residual(0, 0), p.activation) };
+                unsafe { finish(s, tile, Place { at: dst(0, 0), pitch, px: S::LANES }, residual(0, 0), p.activation) };
                 continue;
             }
             for (i, j) in (0..rows).flat_map(|i| (0..inside).map(move |j| (i, j))) {
                 // SAFETY: pixel `j < inside` of row `i < rows` of the tile is an access of the call.
-                unsafe { finish(s, [[tile[j][i]]], Place { at: dst(i, j), pitch }, residual(i, j), p.activation) };
+                unsafe {
+                    finish(
+                        s,
+                        [[tile[j][i]]],
+                        Place { at: dst(i, j), pitch, px: S::LANES },
+                        residual(i, j),
+                        p.activation,
+                    )
+                };
             }
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::elementwise::{Operand, binary, binary_in_place};
 use super::pack::{block_diagonal, pack_conv, pack_vector};
+use super::phases::phases;
 use super::shape::{ConvPacking, WinogradPacking};
 use super::transpose::transpose;
 use super::view::view;
@@ -188,6 +189,10 @@ fn apply(op: &WeightOp, operands: &[Value<'_>], shape: &[usize], dst: &mut [f32]
         }
         WeightOp::Transpose(order) => transpose(a.data, a.shape, order, dst),
         WeightOp::View { start, strides, .. } => view(&a.data[*start..], strides, shape, dst),
+        &WeightOp::Phases { stride, first, taps } => {
+            let kernel = [2, 1].map(|end| a.shape[a.shape.len() - end]);
+            phases(a.data, kernel, [stride, first, taps], dst);
+        }
         &WeightOp::BlockDiagonal { outputs, groups } => block_diagonal(a.shape, a.data, outputs, groups, dst),
         &WeightOp::PackConv { block, nr, inner } => pack(ConvPacking::new(a.shape, block, nr, inner), a.data, dst),
         &WeightOp::PackWinograd { m, block, nr, inner } => {

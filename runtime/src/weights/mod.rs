@@ -4,6 +4,7 @@ mod elementwise;
 mod error;
 mod evaluate;
 mod pack;
+mod phases;
 mod shape;
 mod transpose;
 mod view;
@@ -54,6 +55,17 @@ pub enum WeightOp {
         strides: Cow<'static, [usize]>,
         /// The result's shape.
         shape: Cow<'static, [usize]>,
+    },
+    /// Taps … Kh Kw of a convolution of this stride to … Sh Sw Th Tw: those that pixels of its input meet whose row is φ
+    /// and whose column ψ beyond a multiple of the stride, `[φ, ψ, t, τ] = taps[firstₕ + φ − Sh·t, firstᵥ + ψ − Sw·τ]`,
+    /// zero where there is no such tap. Of stride 1, with `first` the last tap, taps turned by 180°.
+    Phases {
+        /// Sh and Sw, pixels between windows.
+        stride: [u32; 2],
+        /// The tap that the first place meets in phase 0.
+        first: [u32; 2],
+        /// Th and Tw, places.
+        taps: [u32; 2],
     },
     /// Weights O I Kh Kw of a convolution in groups of `outputs` output channels to those of one in groups of `groups` of
     /// them, O (groups·I) Kh Kw: each output channel keeps the input channels of its group, the others are 0.

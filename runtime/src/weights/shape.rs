@@ -19,6 +19,7 @@ impl WeightOp {
             Self::Reshape(_) => "reshape",
             Self::Transpose(_) => "transpose",
             Self::View { .. } => "view",
+            Self::Phases { .. } => "phases",
             Self::BlockDiagonal { .. } => "block_diagonal",
             Self::PackConv { .. } => "pack_conv",
             Self::PackWinograd { .. } => "pack_winograd",
@@ -37,6 +38,7 @@ impl WeightOp {
             | Self::Reshape(_)
             | Self::Transpose(_)
             | Self::View { .. }
+            | Self::Phases { .. }
             | Self::BlockDiagonal { .. }
             | Self::PackConv { .. }
             | Self::PackWinograd { .. }
@@ -62,6 +64,7 @@ impl WeightOp {
             (Self::Reshape(shape), [a]) => reshape(a, shape),
             (Self::Transpose(order), [a]) => transpose(a, order),
             (Self::View { start, strides, shape }, [a]) => view(a, *start, strides, shape),
+            (&Self::Phases { stride, taps, .. }, [a]) => phases(a, stride, taps),
             (&Self::BlockDiagonal { outputs, groups }, [a]) => block_diagonal(a, outputs, groups),
             (&Self::PackConv { block, nr, inner }, [a]) => ConvPacking::new(a, block, nr, inner).map(|p| vec![p.len]),
             (&Self::PackWinograd { m, block, nr, inner }, [a]) => {
@@ -128,6 +131,15 @@ fn view(from: &[usize], start: usize, strides: &[usize], to: &[usize]) -> Shape 
     match (last, count(from, 1)) {
         (Some(last), Some(elements)) if last < elements => Ok(to.to_vec()),
         _ => Err("a view has elements, and all are the operand's"),
+    }
+}
+
+fn phases(shape: &[usize], stride: [u32; 2], taps: [u32; 2]) -> Shape {
+    match shape {
+        [lead @ .., _, _] => {
+            Ok(lead.iter().copied().chain(stride.into_iter().chain(taps).map(|size| size as usize)).collect())
+        }
+        _ => Err("taps have the dimensions … Kh Kw"),
     }
 }
 
@@ -264,6 +276,12 @@ mod tests {
             (literal(&[2, 2], 3), &[], None),
             (literal(&[1 << 62, 2], 1), &[], None),
             (pack.clone(), &[&[40, 17, 3, 3]], Some(&[3 * 16 * 17 * 9])),
+            (
+                WeightOp::Phases { stride: [2, 2], first: [1, 1], taps: [2, 2] },
+                &[&[8, 4, 3, 3]],
+                Some(&[8, 4, 2, 2, 2, 2]),
+            ),
+            (WeightOp::Phases { stride: [2, 2], first: [1, 1], taps: [2, 2] }, &[&[3]], None),
             (WeightOp::BlockDiagonal { outputs: 4, groups: 4 }, &[&[32, 2, 3, 3]], Some(&[32, 8, 3, 3])),
             (WeightOp::BlockDiagonal { outputs: 0, groups: 4 }, &[&[32, 2, 3, 3]], None),
             (WeightOp::BlockDiagonal { outputs: 4, groups: 4 }, &[&[32, 2]], None),

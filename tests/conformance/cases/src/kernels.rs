@@ -3,8 +3,8 @@
 
 use convoke_compiler::lir::FunctionBuilder;
 use convoke_runtime::kernels::{
-    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, Fill, Map, Params, Planar, PlanarPool,
-    Pool, PoolKind, Role, Unblock,
+    self, Affine, Binary, BinaryOp, Block, Broadcast, Conv, Copy, Depthwise, DepthwiseGradient, Fill, Map, Params,
+    Planar, PlanarPool, Pool, PoolKind, Role, Unblock, WeightGradient,
 };
 use convoke_runtime::{Activation, Isa};
 
@@ -50,6 +50,46 @@ fn calls(isa: Isa) -> Vec<Params> {
     for (mr, nr) in kernels::conv_tiles(isa, 1).step_by(5) {
         calls.push(Params::Conv(conv(block, mr, nr, false)));
     }
+    for (mr, nr) in kernels::weight_gradient_tiles(isa).step_by(7) {
+        calls.push(Params::WeightGradient(WeightGradient {
+            mr,
+            nr,
+            block,
+            images: 2,
+            src_image: 90,
+            g_image: 12 * block,
+            rows: 3,
+            src_row: 20,
+            g_row: 4 * block,
+            cols: 4,
+            src_px: 2,
+            g_px: block,
+            src_group: 0,
+            g_group: 24 * block,
+            dst_group: mr * block,
+            dst_step: block,
+            residual: 1,
+        }));
+    }
+    for (kw, kh) in kernels::depthwise_gradient_tiles(isa).step_by(3) {
+        calls.push(Params::DepthwiseGradient(DepthwiseGradient {
+            kw,
+            kh,
+            block,
+            images: 2,
+            src_image: 100 * block,
+            g_image: 12 * block,
+            rows: 3,
+            src_row: 10 * block,
+            g_row: 4 * block,
+            cols: 4,
+            src_px: block,
+            kh_stride: 10 * block,
+            kw_stride: block,
+            dst_row: kw * block,
+            residual: 1,
+        }));
+    }
     for mr in kernels::depthwise_tiles(isa, block).step_by(3) {
         calls.push(Params::Depthwise(Depthwise {
             mr,
@@ -59,6 +99,7 @@ fn calls(isa: Isa) -> Vec<Params> {
             kh_stride: (mr + 2) * block,
             kw: 3,
             kw_stride: block,
+            dst_px: block,
             residual: mr % 2,
             activation: Activation::HardSwish.into(),
         }));
@@ -143,6 +184,7 @@ fn conv(block: u32, mr: u32, nr: u32, blocked: bool) -> Conv {
         // Half of the last block.
         tail: inner.div_ceil(2),
         dst_block: mr * block,
+        dst_px: block,
         residual: u32::from(blocked),
         residual_block: mr * block,
         activation: if blocked { Activation::Relu } else { Activation::Silu }.into(),
