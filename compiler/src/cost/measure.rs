@@ -146,6 +146,8 @@ pub struct Subject {
     plan: Plan,
     model: Model,
     inputs: Vec<Tensor>,
+    /// Steps of the program for each step of the plan.
+    counts: Vec<usize>,
     /// The steps whose time counts in [`run`](Self::run).
     timed: Vec<bool>,
 }
@@ -157,12 +159,12 @@ impl Subject {
     /// [`MeasureError`] where it does not compile or run here.
     pub fn new(graph: &Graph, target: &Target) -> Result<Self, MeasureError> {
         let (graph, plan) = crate::plan(graph, target)?;
-        let program = lower::program(&graph, &plan, &graph.parameters())?;
+        let (program, counts) = lower::counted(&graph, &plan, &graph.parameters())?;
         let network = jit::compile(&program)?;
         let model = network.model(&fresh_parameters(&program.parameters))?.threads(1);
         let inputs = program.inputs.iter().map(|info| fresh(&info.shape)).collect();
         let timed = plan.steps.iter().map(|step| !at_the_boundary(&plan, step)).collect();
-        let mut subject = Self { graph, plan, model, inputs, timed };
+        let mut subject = Self { graph, plan, model, inputs, counts, timed };
         // The first runs meet cold caches and pages that are not there yet.
         for _ in 0..2 {
             subject.steps()?;
@@ -183,8 +185,9 @@ impl Subject {
     /// Runs once: the seconds of each step.
     fn steps(&mut self) -> Result<Vec<f64>, MeasureError> {
         let inputs: Vec<&Tensor> = self.inputs.iter().collect();
-        let steps = self.model.profile(&inputs)?;
-        Ok(steps.iter().map(|step| step.nanoseconds as f64 * 1e-9).collect())
+        let mut steps = self.model.profile(&inputs)?.into_iter();
+        let seconds = |&count: &usize| steps.by_ref().take(count).map(|step| step.nanoseconds as f64 * 1e-9).sum();
+        Ok(self.counts.iter().map(seconds).collect())
     }
 }
 

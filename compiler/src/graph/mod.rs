@@ -122,6 +122,7 @@ pub struct Operand {
 pub struct Graph {
     name: String,
     exact: bool,
+    frugal: bool,
     graph: StableDiGraph<Node, Operand>,
     names: HashMap<String, NodeId>,
     inputs: Vec<NodeId>,
@@ -135,6 +136,7 @@ impl Graph {
         Self {
             name: name.into(),
             exact: false,
+            frugal: false,
             graph: StableDiGraph::new(),
             names: HashMap::new(),
             inputs: Vec::new(),
@@ -147,6 +149,20 @@ impl Graph {
     pub fn exact(mut self) -> Self {
         self.exact = true;
         self
+    }
+
+    /// The same network where memory is dearer than time: what is cheap to compute is computed again for late uses, if the
+    /// network then needs less memory. Results are the same, bit for bit.
+    #[must_use]
+    pub fn frugal(mut self) -> Self {
+        self.frugal = true;
+        self
+    }
+
+    /// Whether cheap values are computed again for late uses, where that saves memory.
+    #[must_use]
+    pub fn is_frugal(&self) -> bool {
+        self.frugal
     }
 
     /// Whether every sum of products is computed as its operator defines it. Otherwise, where it is faster, an algorithm

@@ -34,6 +34,7 @@ impl Graph {
         header.expect("graph")?;
         let mut graph = Self::new(header.name("the graph's name")?);
         graph.exact = header.eat("exact");
+        graph.frugal = header.eat("frugal");
         header.expect_end()?;
         for mut cursor in lines {
             let mut parser = Parser { editor: graph.edit() };

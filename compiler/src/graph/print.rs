@@ -84,7 +84,9 @@ impl fmt::Display for OutputLine<'_> {
 /// valid, the nodes that a cycle keeps out of the order stand last.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "graph {}{}", Name(self.name()), if self.is_exact() { " exact" } else { "" })?;
+        let marks = [(self.is_exact(), " exact"), (self.is_frugal(), " frugal")];
+        let marks = marks.into_iter().filter_map(|(marked, word)| marked.then_some(word)).collect::<String>();
+        writeln!(f, "graph {}{marks}", Name(self.name()))?;
         for id in self.all_nodes() {
             writeln!(f, "{}", Line(self, id))?;
         }

@@ -43,6 +43,9 @@ impl fmt::Display for Expression<'_> {
                     WeightOp::View { start, strides, shape } => {
                         write!(f, "view({operands}, {start}, {strides:?}, {shape:?})")
                     }
+                    WeightOp::Phases { stride, first, taps } => {
+                        write!(f, "phases({operands}, {stride:?}, {first:?}, {taps:?})")
+                    }
                     WeightOp::BlockDiagonal { outputs, groups } => {
                         write!(f, "block_diagonal({operands}, {outputs}, {groups})")
                     }
@@ -124,6 +127,10 @@ fn operation(name: &str, start: &Cursor<'_>, cursor: &mut Cursor<'_>, depth: usi
         cursor.expect(",")?;
         cursor.integer()
     };
+    let pair = |cursor: &mut Cursor<'_>| {
+        let start = cursor.clone();
+        cursor.list(Cursor::integer)?.try_into().map_err(|_| start.fail("two whole numbers"))
+    };
     Ok(match name {
         "add" => (WeightOp::Add, two(cursor)?),
         "sub" => (WeightOp::Sub, two(cursor)?),
@@ -149,6 +156,14 @@ fn operation(name: &str, start: &Cursor<'_>, cursor: &mut Cursor<'_>, depth: usi
                 cursor.list(Cursor::integer).map(Cow::Owned)
             };
             (WeightOp::View { start, strides: sizes()?, shape: sizes()? }, operands)
+        }
+        "phases" => {
+            let operands = one(cursor)?;
+            let stride = pair(cursor)?;
+            cursor.expect(",")?;
+            let first = pair(cursor)?;
+            cursor.expect(",")?;
+            (WeightOp::Phases { stride, first, taps: pair(cursor)? }, operands)
         }
         "block_diagonal" => {
             let operands = one(cursor)?;

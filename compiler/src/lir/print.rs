@@ -143,6 +143,9 @@ impl Program {
             WeightOp::View { start, strides, shape } => {
                 write!(f, "view({start})[{}][{}]", List(strides), List(shape))
             }
+            WeightOp::Phases { stride, first, taps } => {
+                write!(f, "phases[{}][{}][{}]", List(stride), List(first), List(taps))
+            }
             WeightOp::BlockDiagonal { outputs, groups } => {
                 write!(f, "block_diagonal{{outputs = {outputs}, groups = {groups}}}")
             }

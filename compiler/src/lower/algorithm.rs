@@ -1,6 +1,7 @@
 //! What an operator's file says of its lowering: a list of algorithms in order of preference, each of which refuses
 //! with a reason, asks for layouts, makes a schedule, and writes the step.
 
+use super::gradient::GradientTiles;
 use super::tile::ConvTiles;
 use super::winograd::WinogradTiles;
 use super::{Emitter, Halo, Layout, Refusal, Storage, Target};
@@ -166,10 +167,12 @@ impl Work<'_> {
 pub struct Schedule {
     /// The most threads worth waking.
     pub threads: u32,
-    /// The tiles of a convolution.
-    pub tiles: Option<ConvTiles>,
+    /// The tiles of a convolution; those of each phase of a transposed one.
+    pub tiles: Vec<ConvTiles>,
     /// The tiles of a convolution by Winograd's algorithm.
     pub winograd: Option<WinogradTiles>,
+    /// The tiles of a convolution's weight gradient.
+    pub gradient: Option<GradientTiles>,
     /// Elements of memory that the step needs for itself: its emitter's result after the node's own.
     pub scratch: usize,
 }
@@ -196,7 +199,7 @@ impl Schedule {
     /// A step for one thread.
     #[must_use]
     pub fn serial() -> Self {
-        Self { threads: 1, tiles: None, winograd: None, scratch: 0 }
+        Self { threads: 1, tiles: Vec::new(), winograd: None, gradient: None, scratch: 0 }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::Graph;
 use crate::graph::{NodeId, NodeKind, Value};
 
 /// The algorithm of each operator node, and the layout in which each tensor is produced.
+#[derive(Clone)]
 pub(super) struct Choices {
     /// By node.
     pub(super) nodes: HashMap<NodeId, NodePlan>,

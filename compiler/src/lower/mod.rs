@@ -5,10 +5,11 @@
 //! file; this folder holds what they share.
 //!
 //! ```text
-//! choose   algorithm and layout of each node, reasons for refusals
-//! place    storages (layout, halo), conversions between them, steps
-//! arena    offsets of buffers whose lives overlap
-//! program  one function for each step, through Emitter
+//! choose     algorithm and layout of each node, reasons for refusals
+//! place      storages (layout, halo), conversions between them, steps
+//! recompute  which values are made again for late uses
+//! arena      offsets of buffers whose lives overlap
+//! program    one function for each step, through Emitter
 //! ```
 
 mod algorithm;
@@ -19,12 +20,14 @@ mod convert;
 pub(crate) mod elementwise;
 mod emit;
 mod error;
+pub mod gradient;
 pub(crate) mod nest;
 mod place;
 mod plan;
 mod planes;
 pub(crate) mod pooling;
 mod program;
+mod recompute;
 pub(crate) mod regions;
 mod storage;
 mod target;
@@ -37,6 +40,7 @@ pub use emit::{Emitter, View};
 pub use error::LowerError;
 pub use plan::{NodePlan, Plan, Refusal, Slot, SlotId, SlotPlace, StepKind, StepPlan, plan};
 pub use planes::Planes;
-pub use program::program;
+
+pub use program::{counted, program};
 pub use storage::{Halo, Layout, Storage};
 pub use target::Target;

@@ -22,20 +22,28 @@ struct Placer<'a> {
     parts: HashMap<Copy, (Copy, usize)>,
     /// Copies that exist already.
     slots: HashMap<Copy, SlotId>,
+    /// What is made again, before the node that is the first of its late users.
+    again: HashMap<NodeId, Vec<Value>>,
     plan: Plan,
 }
 
-/// Makes slots and steps; offsets in the arena come later.
-pub(super) fn place(graph: &Graph, target: &Target, choices: Choices) -> Result<Plan, LowerError> {
+/// Makes slots and steps; offsets in the arena come later. Each value of `again` is made a second time before that node.
+pub(super) fn place(
+    graph: &Graph,
+    target: &Target,
+    choices: Choices,
+    again: HashMap<NodeId, Vec<Value>>,
+) -> Result<Plan, LowerError> {
     let name = graph.name().to_owned();
     let plan = Plan { name, target: target.clone(), slots: Vec::new(), steps: Vec::new(), arena_len: 0 };
     let (halos, parts, slots) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut placer = Placer { graph, choices, halos, parts, slots, plan };
+    let mut placer = Placer { graph, choices, halos, parts, slots, again, plan };
     placer.collect_halos();
     placer.collect_parts()?;
     placer.inputs()?;
     for id in graph.order() {
         if matches!(graph.node(id).kind, NodeKind::Op(_)) {
+            placer.again(id)?;
             placer.node(id)?;
         }
     }
@@ -242,6 +250,23 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// Makes again what has late uses from `id` on, whose copies so far then end with their last use. A value that shares
+    /// memory with another, or is an output, stays.
+    fn again(&mut self, id: NodeId) -> Result<(), LowerError> {
+        for value in self.again.remove(&id).unwrap_or_default() {
+            let shared = |slot: SlotId| {
+                let root = self.plan.root(slot).0;
+                root != slot || self.plan.slots.iter().any(|other| shares(other.place, slot))
+            };
+            let mut copies = self.slots.iter().filter(|(copy, _)| copy.0 == value).map(|(_, slot)| *slot);
+            if !copies.any(shared) && !self.rigid(value) && !self.joins(value.node) {
+                self.slots.retain(|copy, _| copy.0 != value);
+                self.node(value.node)?;
+            }
+        }
+        Ok(())
+    }
+
     fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
         let node: &'a Node = self.graph.node(id);
         let plan: NodePlan = self.choices.nodes[&id].clone();
@@ -331,6 +356,11 @@ impl<'a> Placer<'a> {
             }
         }
     }
+}
+
+/// Whether what lies there lies in `slot`.
+fn shares(place: SlotPlace, slot: SlotId) -> bool {
+    matches!(place, SlotPlace::Alias(of) | SlotPlace::Part(of, _) if of == slot)
 }
 
 /// A node as its algorithm sees it.

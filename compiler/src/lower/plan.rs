@@ -1,8 +1,9 @@
 //! The plan: every decision of lowering, as plain data that prints.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use super::{Choice, LowerError, Schedule, Storage, Target, arena, choose, place};
+use super::{Choice, LowerError, Schedule, Storage, Target, arena, choose, place, recompute};
 use crate::graph::NodeId;
 use crate::{Graph, TensorType};
 
@@ -115,8 +116,18 @@ pub struct Refusal {
 /// Names the node that has no algorithm, with every algorithm's reason, or the tensor that is too large.
 pub fn plan(graph: &Graph, target: &Target) -> Result<Plan, LowerError> {
     let choices = choose::choose(graph, target)?;
-    let mut plan = place::place(graph, target, choices)?;
-    arena::assign(&mut plan);
+    let placed = |again| -> Result<Plan, LowerError> {
+        let mut plan = place::place(graph, target, choices.clone(), again)?;
+        arena::assign(&mut plan);
+        Ok(plan)
+    };
+    let plan = placed(HashMap::new())?;
+    if graph.is_frugal() {
+        let frugal = placed(recompute::late_uses(graph))?;
+        if frugal.arena_len < plan.arena_len {
+            return Ok(frugal);
+        }
+    }
     Ok(plan)
 }
 
@@ -152,10 +163,13 @@ impl fmt::Display for Plan {
             let reads = step.reads.iter().flatten().map(|&slot| self.describe(slot)).collect::<Vec<_>>();
             let writes = step.writes.iter().map(|&slot| self.describe(slot)).collect::<Vec<_>>();
             write!(f, ": ({}) -> {}", reads.join(", "), writes.join(", "))?;
-            if let Some(tiles) = &step.schedule.tiles {
+            for tiles in &step.schedule.tiles {
                 write!(f, "; {tiles}")?;
             }
             if let Some(tiles) = &step.schedule.winograd {
+                write!(f, "; {tiles}")?;
+            }
+            if let Some(tiles) = &step.schedule.gradient {
                 write!(f, "; {tiles}")?;
             }
             writeln!(f, "; threads {}", step.schedule.threads)?;

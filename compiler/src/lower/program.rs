@@ -14,6 +14,18 @@ use crate::{Graph, TensorType};
 /// # Errors
 /// If the kernel table lacks a row that the plan counts on.
 pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) -> Result<Program, LowerError> {
+    Ok(counted(graph, plan, parameters)?.0)
+}
+
+/// The program, and how many of its steps each step of the plan became: one more than it has barriers.
+///
+/// # Errors
+/// As for [`program`].
+pub fn counted(
+    graph: &Graph,
+    plan: &Plan,
+    parameters: &[(String, TensorType)],
+) -> Result<(Program, Vec<usize>), LowerError> {
     let info = |name: &str, ty: &TensorType| ValueInfo {
         name: name.to_owned().into(),
         dtype: ty.dtype,
@@ -21,15 +33,17 @@ pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) 
     };
     let buffers = Buffers::new(parameters.iter().map(|(name, _)| name.clone()));
     let mut writer = Writer { graph, plan, buffers, slots: vec![None; plan.slots.len()] };
-    let (mut functions, mut steps) = (Vec::new(), Vec::new());
+    let (mut functions, mut steps, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for step in &plan.steps {
+        let before = steps.len();
         for (function, step) in writer.step(step)? {
             let index = functions.len() as u32;
             functions.push(Function { name: format!("step_{index}"), ..function });
             steps.push(Step { function: index, ..step });
         }
+        counts.push(steps.len() - before);
     }
-    Ok(lir::share_functions(Program {
+    let program = lir::share_functions(Program {
         name: plan.name.clone(),
         isa: plan.target.isa,
         inputs: graph.inputs().iter().map(|&id| info(&graph.node(id).name, &graph.node(id).types[0])).collect(),
@@ -40,7 +54,8 @@ pub fn program(graph: &Graph, plan: &Plan, parameters: &[(String, TensorType)]) 
         buffers: writer.buffers.list,
         functions,
         steps,
-    }))
+    });
+    Ok((program, counts))
 }
 
 struct Writer<'a> {

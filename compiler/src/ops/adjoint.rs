@@ -223,8 +223,10 @@ impl<'a, 'g> Adjoint<'a, 'g> {
     /// None, of a tensor that has channels.
     pub fn sum_to_channels(&mut self, value: Value) -> Result<Value, NotDerived> {
         let shape = self.shape(value);
-        let axes: Vec<usize> = (0..shape.len()).filter(|&dim| dim != 1).collect();
-        let sum = self.sum(value, &axes)?;
+        // Of each image first: short chains of sums lose less, and channels stay lanes.
+        let pixels: Vec<usize> = (2..shape.len()).collect();
+        let sums = self.sum(value, &pixels)?;
+        let sum = if shape[0] > 1 || pixels.is_empty() { self.sum(sums, &[0])? } else { sums };
         self.reshape(sum, &shape[1..2])
     }
 

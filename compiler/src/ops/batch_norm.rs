@@ -11,6 +11,7 @@ use convoke_runtime::weights::WeightOp;
 
 use super::arguments::FLOAT;
 use super::epilogue::each_activation;
+use super::conv_weight_gradient::ConvWeightGradient;
 use super::export::{Exported, Exporter};
 use super::{
     Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Epilogue, Op, Operator, ParameterSpec,
@@ -97,7 +98,8 @@ impl Operator for BatchNorm {
     }
 
     /// With `x̂ = (x − mean) / √(var + eps)`: `x̄ = ȳ · weight / √(var + eps)`, `w̄eight = Σ ȳ · x̂`, `b̄ias = Σ ȳ`,
-    /// `m̄ean = −Σ x̄`, `v̄ar = −½ · w̄eight · weight / (var + eps)`, sums over all but channels.
+    /// `m̄ean = −Σ x̄`, `v̄ar = −½ · w̄eight · weight / (var + eps)`, sums over all but channels. Of images
+    /// `Σ ȳ · x̂ = (Σ ȳ · x − mean · Σ ȳ) / √(var + eps)`, for which nothing but x has to be kept.
     fn derive(&self, a: &mut Adjoint<'_, '_>) -> Derived {
         a.without(self.epilogue)?;
         let (y, [x, weight, _, mean, var]) = (a.cotangent()?, [0, 1, 2, 3, 4].map(|index| a.operand(index)));
@@ -105,7 +107,20 @@ impl Operator for BatchNorm {
         let [zeros, ones] = [0.0, 1.0].map(|value| a.constant(&channels, &[value]));
         // The same operator without its shift.
         let by_x = |a: &mut Adjoint<'_, '_>| a.op(*self, &[y, weight, zeros, zeros, var]);
+        let images = a.shape(x).len() == 4;
         let by_weight = |a: &mut Adjoint<'_, '_>| {
+            if images {
+                let groups = channels[0];
+                let one = ConvWeightGradient { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], groups, padding: [0; 4] };
+                let products = a.op(one, &[x, y])?;
+                let products = a.reshape(products, &channels)?;
+                let sum = a.sum_to_channels(y)?;
+                let shift = a.mul(mean, sum)?;
+                let centred = a.sub(products, shift)?;
+                let row = a.reshape(centred, &[1, groups])?;
+                let scaled = a.op(*self, &[row, ones, zeros, zeros, var])?;
+                return a.reshape(scaled, &channels);
+            }
             let normal = a.op(*self, &[x, ones, zeros, mean, var])?;
             let product = a.mul(y, normal)?;
             a.sum_to_channels(product)

@@ -13,7 +13,7 @@
 //! "MobileNets", arXiv:1704.04861, section 3.1; dilation: Yu and Koltun, arXiv:1511.07122, section 2.
 
 mod cases;
-mod lower;
+pub(super) mod lower;
 mod winograd;
 
 use convoke_runtime::Tensor;

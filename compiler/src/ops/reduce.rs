@@ -305,10 +305,11 @@ impl Operator for Reduce {
     const ALGORITHMS: &'static [Algorithm<Self>] = &[BLOCKS, ROWS];
 
     fn cases() -> Vec<Case> {
-        const TABLE: [(&[usize], &[i64], bool); 12] = [
+        const TABLE: [(&[usize], &[i64], bool); 13] = [
             (&[2, 17, 3, 3], &[2, 3], true),
             (&[2, 17, 3, 3], &[-1, -2], false),
             (&[2, 17, 3, 3], &[1], true),
+            (&[2, 17, 3, 3], &[0, 2, 3], true),
             (&[2, 17, 3, 3], &[0, 2], true),
             (&[2, 3, 5], &[0], false),
             (&[2, 3, 5], &[1], true),
@@ -372,7 +373,8 @@ const BLOCKS: Algorithm<Reduce> = Algorithm {
         }
         let rank = site.operands[0].rank();
         match op.reduced(rank).map_err(|error| error.to_string())?[..] {
-            [false, false, h, w] if op.keepdims || (h && w) => {}
+            [_, false, _, _] if op.keepdims => {}
+            [false, false, true, true] => {}
             _ => return Err("the result has no channels where the operand has them".to_owned()),
         }
         if matches!(op.function, Function::LogSum) {

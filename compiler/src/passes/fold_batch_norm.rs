@@ -42,6 +42,16 @@ fn run(graph: &mut Graph) -> Result<bool, GraphError> {
     Ok(changed)
 }
 
+/// `γ / √(σ² + ε)`.
+pub(super) fn scale(
+    gamma: &Arc<WeightExpr>,
+    variance: &Arc<WeightExpr>,
+    epsilon: f32,
+) -> Result<Arc<WeightExpr>, WeightError> {
+    let root = Arc::new(WeightExpr::apply(WeightOp::Rsqrt { epsilon }, vec![variance.clone()])?);
+    WeightExpr::apply(WeightOp::Mul, vec![gamma.clone(), root]).map(Arc::new)
+}
+
 /// A batch normalisation that can be folded.
 struct Fold {
     /// The batch normalisation.
@@ -101,9 +111,8 @@ impl Fold {
     /// W′ and b′.
     fn fold(&self) -> Result<[WeightExpr; 2], WeightError> {
         let binary = |op, a: &Arc<WeightExpr>, b: &Arc<WeightExpr>| WeightExpr::apply(op, vec![a.clone(), b.clone()]);
-        let [(_, weight), (_, gamma), (_, beta), (_, mean)] = [&self.weight, &self.gamma, &self.beta, &self.mean];
-        let root = WeightExpr::apply(WeightOp::Rsqrt { epsilon: self.epsilon }, vec![self.variance.1.clone()])?;
-        let scale = Arc::new(binary(WeightOp::Mul, gamma, &Arc::new(root))?);
+        let [(_, weight), (_, beta), (_, mean)] = [&self.weight, &self.beta, &self.mean];
+        let scale = scale(&self.gamma.1, &self.variance.1, self.epsilon)?;
         let mut along_outputs = vec![1; weight.ty().rank()];
         along_outputs[0] = scale.ty().elements();
         let scaled = binary(WeightOp::Mul, weight, &scale.clone().reshape(&along_outputs)?)?;

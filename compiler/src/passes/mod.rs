@@ -7,11 +7,13 @@
 mod error;
 mod fixpoint;
 
+pub mod convolve_transposed;
 pub mod eliminate_common_subexpressions;
 pub mod eliminate_dead;
 pub mod eliminate_identity;
 pub mod fold_batch_norm;
 pub mod fold_constants;
+pub mod fold_scale;
 pub mod fuse_epilogue;
 pub mod nest_concat;
 pub mod pool_first;
@@ -59,7 +61,9 @@ const SIMPLIFY: Step = Step::Fixpoint {
 /// Everything that happens between a network as it is written and its lowering, from top to bottom.
 pub const PIPELINE: &[Step] = &[
     SIMPLIFY,
+    Step::Once(convolve_transposed::PASS),
     Step::Once(fold_batch_norm::PASS),
+    Step::Once(fold_scale::PASS),
     Step::Once(fuse_epilogue::PASS),
     Step::Once(pool_first::PASS),
     SIMPLIFY,

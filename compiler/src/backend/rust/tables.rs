@@ -126,6 +126,13 @@ fn weight_op(op: &WeightOp) -> TokenStream {
             let (start, strides, shape) = (Literal::usize_unsuffixed(*start), sizes(strides), sizes(shape));
             quote!(View { start: #start, strides: #strides, shape: #shape })
         }
+        WeightOp::Phases { stride, first, taps } => {
+            let [stride, first, taps] = [stride, first, taps].map(|&[h, w]| {
+                let [h, w] = [h, w].map(Literal::u32_unsuffixed);
+                quote!([#h, #w])
+            });
+            quote!(Phases { stride: #stride, first: #first, taps: #taps })
+        }
         WeightOp::BlockDiagonal { outputs, groups } => {
             let [outputs, groups] = [*outputs, *groups].map(Literal::u32_unsuffixed);
             quote!(BlockDiagonal { outputs: #outputs, groups: #groups })

@@ -174,6 +174,16 @@ fn weight_op(parser: &mut Parser, parameters: &Names) -> Result<WeightOp, ParseE
             let mut sizes = || parser.list('[', ']', Parser::int).map(Cow::Owned);
             WeightOp::View { start, strides: sizes()?, shape: sizes()? }
         }
+        "phases" => {
+            let mut pair = || -> Result<[u32; 2], ParseError> {
+                let at = parser.at;
+                let sizes = parser.list('[', ']', Parser::int)?;
+                sizes
+                    .try_into()
+                    .map_err(|sizes: Vec<u32>| parser.error_at(at, "two numbers", format!("{}", sizes.len())))
+            };
+            WeightOp::Phases { stride: pair()?, first: pair()?, taps: pair()? }
+        }
         "block_diagonal" => {
             let [outputs, groups] = counts(parser, ["outputs", "groups"])?;
             WeightOp::BlockDiagonal { outputs, groups }

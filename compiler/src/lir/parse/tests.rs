@@ -53,6 +53,7 @@ fn weight_op() -> impl Strategy<Value = WeightOp> {
             strides: Cow::Owned(strides),
             shape: Cow::Owned(shape),
         }),
+        any::<[[u32; 2]; 3]>().prop_map(|[stride, first, taps]| WeightOp::Phases { stride, first, taps }),
         any::<[u32; 2]>().prop_map(|[outputs, groups]| WeightOp::BlockDiagonal { outputs, groups }),
         any::<[u32; 3]>().prop_map(|[block, nr, inner]| WeightOp::PackConv { block, nr, inner }),
         any::<[u32; 4]>().prop_map(|[m, block, nr, inner]| WeightOp::PackWinograd { m, block, nr, inner }),

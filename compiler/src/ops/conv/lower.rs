@@ -3,6 +3,7 @@
 //! All read their padding from the source's halo, so that no tile is special: a pixel outside the image is a zero like
 //! any other.
 
+use convoke_runtime::Activation;
 use convoke_runtime::kernels::{self, Depthwise, Family, Params, Tile};
 use convoke_runtime::weights::WeightOp;
 
@@ -53,11 +54,9 @@ fn choose_depthwise(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
     Ok(choice(conv, site, Layout::Blocked, Layout::Blocked))
 }
 
-/// Lanes over pixels, where they fill vectors better than output channels do.
+/// Lanes over pixels, where they fill vectors better than output channels do: so much better, where the source comes in
+/// blocks, that it may be converted.
 fn choose_rows(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
-    if site.layouts[0] != Some(Layout::Plain) {
-        return Err("the source is blocked".to_owned());
-    }
     if conv.groups != 1 || conv.stride[1] != 1 || conv.epilogue.residual {
         return Err("groups, a stride along rows, or a residual".to_owned());
     }
@@ -65,6 +64,11 @@ fn choose_rows(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
     let [_, outputs, _, width] = site.results[0].shape[..] else { unreachable!("results are N C H W") };
     let block = site.target.block();
     let (rows, channels) = (outputs * width.div_ceil(block), outputs.div_ceil(block) * width);
+    let blocked = site.layouts[0] != Some(Layout::Plain);
+    let [_, _, kh, kw] = site.operands[1].shape[..] else { unreachable!("weights are O I Kh Kw") };
+    if blocked && (2 * rows > channels || kh * kw == 1) {
+        return Err(format!("the source is blocked; {rows} vectors of pixels in a row, and {channels} of channels"));
+    }
     if 4 * rows > 3 * channels {
         return Err(format!("{rows} vectors of pixels in a row, and {channels} of channels"));
     }
@@ -116,10 +120,19 @@ fn choose_loops(conv: &Conv, site: &Site<'_>) -> Result<Choice, String> {
 }
 
 /// A convolution as its loops see it.
-struct Geometry {
+pub(in crate::ops) struct Geometry {
     source: Storage,
     result: Storage,
     kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Row and column of the source that the first window begins at.
+    origin: [i64; 2],
+    /// Rows and columns of pixels that are computed.
+    extent: [usize; 2],
+    /// Row and column of the result where the first of them lies, and from one to the next.
+    place: [usize; 2],
+    step: [usize; 2],
     /// Groups of channels, neighbours that share a block being one.
     groups: usize,
     /// Groups of the convolution that one of them stands for.
@@ -131,6 +144,7 @@ struct Geometry {
     /// Source elements between neighbouring output pixels.
     px: usize,
     flat: bool,
+    activation: Activation,
 }
 
 impl Geometry {
@@ -140,22 +154,53 @@ impl Geometry {
         let residual = conv.epilogue.residual.then(|| work.storage(work.operands.len() - 1));
         let pointwise = [kh, kw] == [1, 1] && conv.stride == [1, 1] && conv.padding == [0; 4];
         let dense = source.dense() && result.dense() && residual.is_none_or(|residual| residual.dense());
-        let (inputs, outputs) = (source.c / conv.groups, result.c / conv.groups);
-        let together = if conv.groups > 1 { merged(conv.groups, inputs, outputs, result.block) } else { None };
+        let whole = Self::of([source, result], conv.groups);
+        Self {
+            kernel: [kh, kw],
+            stride: conv.stride,
+            dilation: conv.dilation,
+            origin: [0, 1].map(|axis| -(conv.padding[axis] as i64)),
+            px: conv.stride[1] * source.block,
+            flat: pointwise && dense,
+            activation: conv.epilogue.activation,
+            ..whole
+        }
+    }
+
+    /// A convolution by one tap.
+    fn of([source, result]: [Storage; 2], groups: usize) -> Self {
+        let (inputs, outputs) = (source.c / groups, result.c / groups);
+        let together = if groups > 1 { merged(groups, inputs, outputs, result.block) } else { None };
         let merged = together.unwrap_or(1);
         let channels = merged * inputs;
         Self {
             source,
             result,
-            kernel: [kh, kw],
-            groups: conv.groups / merged,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            origin: [0, 0],
+            extent: [result.h, result.w],
+            place: [0, 0],
+            step: [1, 1],
+            groups: groups / merged,
             merged,
             channels,
             outer: channels.div_ceil(source.block),
             inner: source.block.min(channels),
-            px: conv.stride[1] * source.block,
-            flat: pointwise && dense,
+            px: source.block,
+            flat: false,
+            activation: Activation::Identity,
         }
+    }
+
+    /// The pixels of a transposed convolution of stride `step` that meet the same taps: a convolution of its source by
+    /// them, whose results lie `step` apart. Without taps, what is added is all there is.
+    pub(in crate::ops) fn phase(storages: [Storage; 2], groups: usize, step: [usize; 2], phase: &Phase) -> Self {
+        let whole = Self::of(storages, groups);
+        let outer = if phase.taps.contains(&0) { 0 } else { whole.outer };
+        let Phase { taps: kernel, origin, extent, place } = *phase;
+        Self { kernel, origin, extent, place, step, outer, ..whole }
     }
 
     /// Groups whose input channels lie in one block.
@@ -163,18 +208,23 @@ impl Geometry {
         self.source.block.div_ceil(self.channels).min(self.groups)
     }
 
+    /// Whether blocks hold the channels of its groups, so that the microkernel computes it.
+    pub(in crate::ops) fn fits(groups: usize, [inputs, outputs]: [usize; 2], block: usize) -> bool {
+        groups == 1 || merged(groups, inputs / groups, outputs / groups, block).is_some()
+    }
+
     /// Products per output element.
     fn taps(&self) -> usize {
-        self.channels * self.kernel[0] * self.kernel[1]
+        if self.outer == 0 { 0 } else { self.channels * self.kernel[0] * self.kernel[1] }
     }
 
     /// Rows and pixels of a row.
     fn extent(&self) -> (usize, usize) {
-        let Storage { h, w, .. } = self.result;
+        let [h, w] = self.extent;
         if self.flat { (1, h * w) } else { (h, w) }
     }
 
-    fn tiles(&self, work: &Work<'_>) -> ConvTiles {
+    pub(in crate::ops) fn tiles(&self, work: &Work<'_>) -> ConvTiles {
         let (height, width) = self.extent();
         let shape = ConvShape {
             isa: work.target.isa,
@@ -193,13 +243,25 @@ impl Geometry {
     }
 }
 
+/// Pixels of a transposed convolution that meet the same taps.
+pub(in crate::ops) struct Phase {
+    /// Rows and columns of these taps; 0 where there is none.
+    pub(in crate::ops) taps: [usize; 2],
+    /// Row and column of the source that the first of them meets for the first pixel.
+    pub(in crate::ops) origin: [i64; 2],
+    /// Rows and columns of pixels.
+    pub(in crate::ops) extent: [usize; 2],
+    /// Row and column of the result where the first lies.
+    pub(in crate::ops) place: [usize; 2],
+}
+
 fn macs(work: &Work<'_>) -> u64 {
     let weight: usize = work.operands[1].ty().shape[1..].iter().product();
     (work.results[0].elements() * weight) as u64
 }
 
 fn schedule_direct(conv: &Conv, work: &Work<'_>) -> Schedule {
-    Schedule { tiles: Some(Geometry::new(conv, work).tiles(work)), ..Schedule::of_macs(macs(work)) }
+    Schedule { tiles: vec![Geometry::new(conv, work).tiles(work)], ..Schedule::of_macs(macs(work)) }
 }
 
 /// The operands of a convolution's calls.
@@ -213,20 +275,34 @@ struct Views {
 
 fn emit_direct(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'_>) {
     let geometry = Geometry::new(conv, work);
-    let tiles = schedule.tiles.as_ref().expect("a direct convolution is scheduled in tiles");
-    let (block, nr) = (geometry.result.block as u32, tiles.nr());
-    let pack = WeightOp::PackConv { block, nr, inner: geometry.inner as u32 };
-    let channels = geometry.result.blocks() * geometry.result.block;
-    let (source, result) = (e.operand(0), e.result(0));
-    let mut expression = e.postfix(1);
-    if geometry.merged > 1 {
-        let outputs = (geometry.result.c / conv.groups) as u32;
-        expression.push(WeightOp::BlockDiagonal { outputs, groups: geometry.merged as u32 });
-    }
-    expression.push(pack);
-    let weights = e.prepared("weights", expression, channels * geometry.taps());
-    let bias = bias(conv, e, WeightOp::PackVector { block }, channels);
+    let views = [e.operand(0), e.result(0)];
+    let block = geometry.result.block;
+    let bias = bias(conv, e, WeightOp::PackVector { block: block as u32 }, geometry.result.blocks() * block);
     let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
+    let weights = e.postfix(1);
+    emit_tiles(&geometry, &schedule.tiles[0], ("weights", weights), (views, bias, residual), e);
+}
+
+/// The tiles of a convolution by these weights, O I Kh Kw.
+pub(in crate::ops) fn emit_tiles(
+    geometry: &Geometry,
+    tiles: &ConvTiles,
+    (name, mut weights): (&str, Vec<WeightOp>),
+    ([source, result], bias, residual): ([View; 2], View, Option<View>),
+    e: &mut Emitter<'_>,
+) {
+    let (block, nr) = (geometry.result.block as u32, tiles.nr());
+    if geometry.merged > 1 {
+        let outputs = (geometry.result.c / geometry.groups / geometry.merged) as u32;
+        weights.push(WeightOp::BlockDiagonal { outputs, groups: geometry.merged as u32 });
+    }
+    weights.push(WeightOp::PackConv { block, nr, inner: geometry.inner as u32 });
+    let channels = geometry.result.blocks() * geometry.result.block;
+    // Without taps no weight is read, and the bias is as good as any.
+    let weights = match geometry.taps() {
+        0 => bias,
+        taps => e.prepared(name, weights, channels * taps),
+    };
     let views = Views { source, result, weights, bias, residual };
     // Groups whose input channels are a share of a block, in turn.
     let shares = geometry.shares();
@@ -234,9 +310,9 @@ fn emit_direct(conv: &Conv, work: &Work<'_>, schedule: &Schedule, e: &mut Emitte
         e.serial(geometry.groups / shares, |e, whole| {
             e.serial(shares, |e, share| {
                 let (group, channel) = (whole * shares + share, share * geometry.inner);
-                let source = (whole * geometry.outer, channel);
+                let source = (whole * geometry.channels.div_ceil(geometry.source.block), channel);
                 for segment in &tiles.segments {
-                    emit_segment(conv, &geometry, &views, tiles, segment, (n, &group, &source), e);
+                    emit_segment(geometry, &views, tiles, segment, (n, &group, &source), e);
                 }
             })
         })
@@ -249,7 +325,6 @@ pub(super) fn bias(conv: &Conv, e: &mut Emitter<'_>, pack: WeightOp, len: usize)
 
 /// The loops of one segment: groups of output blocks, rows, tiles of a row.
 fn emit_segment(
-    conv: &Conv,
     geometry: &Geometry,
     views: &Views,
     tiles: &ConvTiles,
@@ -263,7 +338,7 @@ fn emit_segment(
         e.divide(groups, parallel == Axis::Groups, |e, index| body(e, &(group * blocks + index * nr as usize + first)));
     };
     let call = |e: &mut Emitter<'_>, block: &Affine, y: &Affine, x: Affine, pixels: u32| {
-        call_tile(conv, geometry, views, (n, source), (block, y, x), (pixels, nr), e)
+        call_tile(geometry, views, (n, source), (block, y, x), (pixels, nr), e)
     };
     let (row, last) = (Affine::default(), Affine::from(full * mr as usize));
     let divided = parallel != Axis::Groups;
@@ -294,7 +369,6 @@ fn emit_segment(
 /// One call: `mr` pixels from column `x` of row `y` on, `nr` blocks from `block` on, of input channels that begin in a
 /// block at a channel.
 fn call_tile(
-    conv: &Conv,
     geometry: &Geometry,
     views: &Views,
     (n, (first, channel)): (&Affine, &(Affine, Affine)),
@@ -302,8 +376,7 @@ fn call_tile(
     (mr, nr): (u32, u32),
     e: &mut Emitter<'_>,
 ) {
-    let (source, result) = (geometry.source, geometry.result);
-    let [top, left, _, _] = conv.padding;
+    let Geometry { source, result, stride, dilation, origin, place, step, .. } = *geometry;
     let params = kernels::Conv {
         mr,
         nr,
@@ -312,27 +385,29 @@ fn call_tile(
         outer: geometry.outer as u32,
         outer_stride: source.plane() as u32,
         kh: geometry.kernel[0] as u32,
-        kh_stride: (conv.dilation[0] * source.pitch()) as u32,
+        kh_stride: (dilation[0] * source.pitch()) as u32,
         kw: geometry.kernel[1] as u32,
-        kw_stride: (conv.dilation[1] * source.block) as u32,
+        kw_stride: (dilation[1] * source.block) as u32,
         inner: geometry.inner as u32,
-        tail: (geometry.channels - (geometry.outer - 1) * geometry.inner) as u32,
+        tail: geometry.outer.checked_sub(1).map_or(0, |full| geometry.channels - full * geometry.inner) as u32,
         dst_block: result.plane() as u32,
+        dst_px: (step[1] * result.block) as u32,
         residual: u32::from(views.residual.is_some()),
         residual_block: views.residual.map_or(0, |residual| residual.storage.plane()) as u32,
-        activation: conv.epilogue.activation.into(),
+        activation: geometry.activation.into(),
     };
-    let (row, column) = (y * conv.stride[0] - top, &x * conv.stride[1] - left);
-    let mut window = views.source.at(n, first, row, column);
+    let from = |axis: usize, pixel: &Affine| pixel * stride[axis] + Affine { base: origin[axis], terms: Vec::new() };
+    let mut window = views.source.at(n, first, from(0, y), from(1, &x));
     window.index = window.index + channel;
+    let to = |view: &View| view.at(n, block, y * step[0] + place[0], &x * step[1] + place[1]);
     let mut args = vec![
-        views.result.at(n, block, y, &x),
+        to(&views.result),
         window,
         views.weights.element(block * (result.block * geometry.taps())),
         views.bias.element(block * result.block),
     ];
-    args.extend(views.residual.map(|residual| residual.at(n, block, y, &x)));
-    e.call(Params::Conv(params), args)
+    args.extend(views.residual.as_ref().map(to));
+    e.call(Params::Conv(params), args);
 }
 
 fn schedule_rows(_: &Conv, work: &Work<'_>) -> Schedule {
@@ -387,41 +462,60 @@ fn schedule_depthwise(_: &Conv, work: &Work<'_>) -> Schedule {
 
 fn emit_depthwise(conv: &Conv, work: &Work<'_>, _: &Schedule, e: &mut Emitter<'_>) {
     let geometry = Geometry::new(conv, work);
-    let (s, d) = (geometry.source, geometry.result);
-    let [kh, kw] = geometry.kernel;
-    let block = d.block as u32;
-    let channels = d.blocks() * d.block;
-    let (source, result) = (e.operand(0), e.result(0));
-    let weights = e.weight(1, "weights", WeightOp::PackDepthwise { block }, channels * kh * kw);
-    let bias = bias(conv, e, WeightOp::PackVector { block }, channels);
+    let views = [e.operand(0), e.result(0)];
+    let channels = geometry.result.blocks() * geometry.result.block;
+    let bias = bias(conv, e, WeightOp::PackVector { block: geometry.result.block as u32 }, channels);
     let residual = conv.epilogue.residual.then(|| e.operand(work.operands.len() - 1));
-    let mr = depthwise_tile(work, geometry.px, d.w);
-    let (full, rest) = (d.w / mr, d.w % mr);
-    let [top, left, _, _] = conv.padding;
-    let by_rows = d.blocks() % work.target.threads as usize != 0 && d.h > d.blocks();
+    let weights = e.postfix(1);
+    emit_depthwise_tiles(&geometry, ("weights", weights), (views, bias, residual), work, e);
+}
+
+/// The tiles of a depthwise convolution by these weights, C 1 Kh Kw.
+pub(in crate::ops) fn emit_depthwise_tiles(
+    geometry: &Geometry,
+    (name, mut weights): (&str, Vec<WeightOp>),
+    ([source, result], bias, residual): ([View; 2], View, Option<View>),
+    work: &Work<'_>,
+    e: &mut Emitter<'_>,
+) {
+    let Geometry { source: s, result: d, kernel: [kh, kw], stride, dilation, origin, place, step, .. } = *geometry;
+    let [height, width] = geometry.extent;
+    let block = d.block as u32;
+    weights.push(WeightOp::PackDepthwise { block });
+    let weights = match kh * kw {
+        0 => bias,
+        taps => e.prepared(name, weights, d.blocks() * d.block * taps),
+    };
+    let mr = depthwise_tile(work, geometry.px, width);
+    let (full, rest) = (width / mr, width % mr);
+    let by_rows = d.blocks() % work.target.threads as usize != 0 && height > d.blocks();
     e.serial(d.n, |e, n| {
         e.divide(d.blocks(), !by_rows, |e, c| {
-            e.divide(d.h, by_rows, |e, y| {
+            e.divide(height, by_rows, |e, y| {
                 let call = |e: &mut Emitter<'_>, x: Affine, mr: usize| {
                     let params = Depthwise {
                         mr: mr as u32,
                         block,
                         px: if mr == 1 { s.block } else { geometry.px } as u32,
                         kh: kh as u32,
-                        kh_stride: (conv.dilation[0] * s.pitch()) as u32,
+                        kh_stride: (dilation[0] * s.pitch()) as u32,
                         kw: kw as u32,
-                        kw_stride: (conv.dilation[1] * s.block) as u32,
+                        kw_stride: (dilation[1] * s.block) as u32,
+                        dst_px: (step[1] * d.block) as u32,
                         residual: u32::from(residual.is_some()),
-                        activation: conv.epilogue.activation.into(),
+                        activation: geometry.activation.into(),
                     };
-                    let (row, column) = (y * conv.stride[0] - top, &x * conv.stride[1] - left);
+                    let from = |axis: usize, pixel: &Affine| {
+                        pixel * stride[axis] + Affine { base: origin[axis], terms: Vec::new() }
+                    };
+                    let to = |view: &View| view.at(n, c, y * step[0] + place[0], &x * step[1] + place[1]);
                     let mut args = vec![
-                        result.at(n, c, y, &x),
-                        source.at(n, c, row, column),
+                        to(&result),
+                        source.at(n, c, from(0, y), from(1, &x)),
                         weights.element(c * (kh * kw * d.block)),
                         bias.element(c * d.block),
                     ];
-                    args.extend(residual.map(|residual| residual.at(n, c, y, &x)));
+                    args.extend(residual.as_ref().map(to));
                     e.call(Params::Depthwise(params), args)
                 };
                 e.serial(full, |e, tile| call(e, tile * mr, mr));

@@ -294,6 +294,7 @@ impl Layer<'_> {
                     inner: block as u32,
                     tail: (channels - (inputs - 1) * block) as u32,
                     dst_block: pitch as u32,
+                    dst_px: block as u32,
                     residual: 0,
                     residual_block: 0,
                     activation: Activation::Identity.into(),

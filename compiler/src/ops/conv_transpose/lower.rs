@@ -1,6 +1,6 @@
 //! The lowering of transposed convolutions, without a zero between pixels: pixels of the result whose distance is a
 //! multiple of the stride meet the same taps, each at the same distance in X. So each such phase is a dense convolution
-//! with some of the taps.
+//! with some of the taps, whose results lie as far apart as the stride.
 
 use convoke_runtime::weights::WeightOp;
 
@@ -9,8 +9,9 @@ use crate::lir::{Address, Affine, Expr, Reg};
 use crate::lower::nest::strips;
 use crate::lower::{Algorithm, Choice, Emitter, Halo, Layout, Need, Operand, Schedule, Site, View, Work};
 use crate::ops::Operator;
+use crate::ops::conv::lower::{self as conv, Geometry};
 
-pub(super) const ALGORITHMS: &[Algorithm<ConvTranspose>] = &[DEPTHWISE, BLOCKS, ROWS];
+pub(super) const ALGORITHMS: &[Algorithm<ConvTranspose>] = &[DEPTHWISE_PHASES, PHASES, DEPTHWISE, BLOCKS, ROWS];
 
 /// Pixels of the result that meet the same taps, along one axis.
 struct Phase {
@@ -67,6 +68,136 @@ fn packed(site: &Site<'_>, source: Need, op: &ConvTranspose) -> Result<Choice, S
     }
     let operands = [vec![source, Need::Weight], vec![Need::Weight; usize::from(op.bias)]].concat();
     Ok(Choice { operands, results: vec![Layout::Blocked], alias: false })
+}
+
+/// The taps of each phase as convolutions have them.
+struct Turned {
+    /// The tap that the first place meets in phase 0, and places.
+    first: [u32; 2],
+    taps: [u32; 2],
+}
+
+impl Turned {
+    /// The taps of weights C O/G Kh Kw; or the reason why there is none.
+    fn new(op: &ConvTranspose, weight: &[usize]) -> Result<Self, String> {
+        if op.dilation != [1, 1] {
+            return Err(format!("dilation {:?}", op.dilation));
+        }
+        let (mut first, mut taps) = ([0; 2], [0; 2]);
+        for axis in 0..2 {
+            let (stride, before) = (op.stride[axis] as i64, op.padding[axis] as i64);
+            let last = (weight[axis + 2] as i64 - 1 - before).div_euclid(stride) * stride + before;
+            let places = last.checked_add(stride - 1).map(|end| end / stride + 1);
+            let pair = u32::try_from(last).ok().zip(places.and_then(|places| u32::try_from(places).ok()));
+            (first[axis], taps[axis]) = pair.ok_or_else(|| format!("padding {:?} beyond the taps", op.padding))?;
+        }
+        Ok(Self { first, taps })
+    }
+
+    /// The weights O C/G Kh Kw of one phase.
+    fn weights(&self, op: &ConvTranspose, weight: &[usize], phases: [&Phase; 2], e: &Emitter<'_>) -> Vec<WeightOp> {
+        let (stride, [groups, per_group]) = (op.stride.map(|stride| stride as u32), [op.groups, weight[1]]);
+        let [th, tw] = self.taps.map(|taps| taps as usize);
+        let [rows, columns] = phases.map(|phase| phase.taps.len());
+        // The place of the last tap, which meets the first pixel.
+        let place = |axis: usize| {
+            let last = phases[axis].taps.last().map_or(0, |&(tap, _)| tap);
+            (self.first[axis] as usize + phases[axis].first - last) / op.stride[axis]
+        };
+        let start = ((phases[0].first * op.stride[1] + phases[1].first) * th + place(0)) * tw + place(1);
+        let filter = op.stride[0] * op.stride[1] * th * tw;
+        let mut expression = e.postfix(1);
+        expression.extend([
+            WeightOp::Phases { stride, first: self.first, taps: self.taps },
+            WeightOp::View {
+                start,
+                strides: vec![per_group * filter, filter, tw, 1].into(),
+                shape: vec![weight[0], per_group, rows, columns].into(),
+            },
+            WeightOp::Reshape(vec![groups, weight[0] / groups, per_group, rows * columns].into()),
+            WeightOp::Transpose(vec![0, 2, 1, 3].into()),
+            WeightOp::Reshape(vec![groups * per_group, weight[0] / groups, rows, columns].into()),
+        ]);
+        expression
+    }
+}
+
+/// A convolution for each phase of the rows and columns.
+fn geometries<'a>(
+    op: &ConvTranspose,
+    work: &Work<'_>,
+    [rows, columns]: &'a [Vec<Phase>; 2],
+) -> Vec<([&'a Phase; 2], Geometry)> {
+    let phases = rows.iter().flat_map(|row| columns.iter().map(move |column| [row, column]));
+    let geometry = |phases: [&'a Phase; 2]| {
+        let phase = conv::Phase {
+            taps: phases.map(|phase| phase.taps.len()),
+            origin: phases.map(|phase| phase.taps.last().map_or(0, |&(_, pixel)| pixel)),
+            extent: phases.map(|phase| phase.count),
+            place: phases.map(|phase| phase.first),
+        };
+        (phases, Geometry::phase([work.storage(0), work.storages[0]], op.groups, op.stride, &phase))
+    };
+    phases.map(geometry).collect()
+}
+
+/// Each phase by the microkernel of direct convolution.
+const PHASES: Algorithm<ConvTranspose> = Algorithm {
+    name: "phases",
+    choose: |op, site| {
+        let channels = [site.operands[0].shape[1], site.results[0].shape[1]];
+        let block = site.target.block();
+        if !Geometry::fits(op.groups, channels, block) {
+            return Err(format!("{} groups of {channels:?} channels, which no blocks of {block} hold", op.groups));
+        }
+        Turned::new(op, &site.operands[1].shape)?;
+        packed(site, source(op, site, Layout::Blocked), op)
+    },
+    schedule: |op, work| {
+        let axes = axes(op, &work.operands[1].ty().shape, &work.results[0].shape);
+        let tiles = geometries(op, work, &axes).iter().map(|(_, geometry)| geometry.tiles(work)).collect();
+        Schedule { tiles, ..schedule(op, work) }
+    },
+    emit: |op, work, schedule, e| {
+        let (weight, views, bias) = (&work.operands[1].ty().shape, [e.operand(0), e.result(0)], bias(op, work, e));
+        let turned = Turned::new(op, weight).expect("checked when it was chosen");
+        let axes = axes(op, weight, &work.results[0].shape);
+        for (index, ((phases, geometry), tiles)) in geometries(op, work, &axes).iter().zip(&schedule.tiles).enumerate() {
+            let weights = turned.weights(op, weight, *phases, e);
+            let name = &*format!("weights{index}");
+            conv::emit_tiles(geometry, tiles, (name, weights), (views, bias, None), e);
+        }
+    },
+};
+
+/// Each phase by the microkernel of depthwise convolution.
+const DEPTHWISE_PHASES: Algorithm<ConvTranspose> = Algorithm {
+    name: "depthwise_phases",
+    choose: |op, site| {
+        let weight = &site.operands[1].shape;
+        if op.groups != weight[0] || weight[1] != 1 || op.groups == 1 {
+            return Err(format!("not depthwise: {} groups", op.groups));
+        }
+        Turned::new(op, weight)?;
+        packed(site, source(op, site, Layout::Blocked), op)
+    },
+    schedule,
+    emit: |op, work, _, e| {
+        let (weight, views, bias) = (&work.operands[1].ty().shape, [e.operand(0), e.result(0)], bias(op, work, e));
+        let turned = Turned::new(op, weight).expect("checked when it was chosen");
+        let axes = axes(op, weight, &work.results[0].shape);
+        for (index, (phases, geometry)) in geometries(op, work, &axes).iter().enumerate() {
+            let weights = turned.weights(op, weight, *phases, e);
+            let name = &*format!("weights{index}");
+            conv::emit_depthwise_tiles(geometry, (name, weights), (views, bias, None), work, e);
+        }
+    },
+};
+
+/// The bias of each channel, zeros where there is none.
+fn bias(op: &ConvTranspose, work: &Work<'_>, e: &mut Emitter<'_>) -> View {
+    let result = work.storages[0];
+    if op.bias { e.channels(2, &result) } else { e.constant("bias", 0.0, result.blocks() * result.block) }
 }
 
 /// Pixels of the result that are computed side by side, and share what is loaded of the weight.

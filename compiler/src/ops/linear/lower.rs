@@ -44,12 +44,12 @@ fn schedule(_: &Linear, work: &Work<'_>) -> Schedule {
         ragged: true,
         threads: work.target.threads,
     };
-    let tiles = Some(ConvTiles::choose(&shape, true));
+    let tiles = vec![ConvTiles::choose(&shape, true)];
     Schedule { tiles, ..Schedule::of_macs((source.n * source.c * result.c) as u64) }
 }
 
 fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'_>) {
-    let tiles = schedule.tiles.as_ref().expect("a linear layer is scheduled in tiles");
+    let tiles = &schedule.tiles[0];
     let (source, result) = (e.operand(0), e.result(0));
     let Storage { block, .. } = result.storage;
     // A plain source is one block of all its channels.
@@ -82,6 +82,7 @@ fn emit(linear: &Linear, work: &Work<'_>, schedule: &Schedule, e: &mut Emitter<'
                     inner: inner as u32,
                     tail: (taps - (outer - 1) * inner) as u32,
                     dst_block: block as u32,
+                    dst_px: block as u32,
                     residual: u32::from(residual.is_some()),
                     residual_block: block as u32,
                     activation: linear.epilogue.activation.into(),
