@@ -118,7 +118,9 @@ class Convoke:
     name = "Convoke"
 
     def __init__(self, command, network, threads, seconds):
-        arguments = [command, "bench", network, "--threads", str(threads), "--seconds", str(seconds), "--on-request"]
+        """`network` is what the command calls it, with options of its own if it is a list."""
+        network = [network] if isinstance(network, str) else network
+        arguments = [command, "bench", *network, "--threads", str(threads), "--seconds", str(seconds), "--on-request"]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.flop, self.peak = 0.0, 0.0
 
@@ -262,26 +264,30 @@ def report(results):
     return "\n".join(lines) + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(document, networks, rounds, seconds):
+    """The options of a comparison that is documented so, with these defaults."""
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--convoke", default="target/release/convoke", help="the command")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=networks)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.4, help="of each turn")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("target/peers"), help="for exported files")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each turn")
+    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("target/peers"), help="for files in between")
     parser.add_argument("--json", type=pathlib.Path, help="where to write all numbers")
     parser.add_argument("--markdown", type=pathlib.Path, help="where to write the page")
     options = parser.parse_args()
     options.convoke = str(pathlib.Path(options.convoke).resolve())
     options.cache.mkdir(parents=True, exist_ok=True)
-    for stale in options.cache.glob("*.onnx"):
-        stale.unlink()
+    return options
+
+
+def compare(options, packages, measure, report):
+    """Measures all networks with all numbers of threads, and writes numbers and page."""
     version = subprocess.run([options.convoke, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
     results = {
         "command": " ".join(["python3", *sys.argv]), "date": datetime.date.today().isoformat(), "machine": machine(),
         "load": os.getloadavg()[0], "convoke": version,
-        "peers": {peer.name: importlib.metadata.version(peer.package) for peer in (OnnxRuntime, OpenVino, Ncnn)},
+        "peers": {name: importlib.metadata.version(package) for name, package in packages.items()},
         "networks": options.networks, "threads": options.threads, "rounds": options.rounds, "seconds": options.seconds,
         "rows": []}
     for network in options.networks:
@@ -296,6 +302,13 @@ def main():
         options.markdown.write_text(page)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def main():
+    options = arguments(__doc__, NETWORKS, rounds=7, seconds=0.4)
+    for stale in options.cache.glob("*.onnx"):
+        stale.unlink()
+    compare(options, {peer.name: peer.package for peer in (OnnxRuntime, OpenVino, Ncnn)}, measure, report)
 
 
 if __name__ == "__main__":

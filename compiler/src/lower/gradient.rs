@@ -135,7 +135,7 @@ impl GradientTiles {
 }
 
 /// The most images, of `bytes` and so many pixels each, that stay in half the second-level cache and whose sums are no
-/// longer chains than [`CHAIN`], among the divisors of their number.
+/// longer chains than 4096 terms, among the divisors of their number.
 #[must_use]
 pub fn chunk([images, pixels]: [usize; 2], bytes: usize, l2: usize) -> usize {
     let most = (l2 / 2 / bytes.max(1)).min(CHAIN / pixels.max(1)).max(1);

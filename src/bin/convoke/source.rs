@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::path::Path;
 
+use clap::ValueEnum;
 use convoke::compiler::lower::Target;
 use convoke::compiler::onnx::{Binding, File, Imported};
-use convoke::compiler::ops::Attribute;
+use convoke::compiler::ops::{Attribute, Op};
+use convoke::graph::Value;
 use convoke::lang::{Errors, Module};
 use convoke::runtime::Isa;
 use convoke::runtime::kernels::ukernels;
@@ -29,6 +31,41 @@ pub(crate) struct Source {
     /// Compute every sum of products as it is defined, not by Winograd's algorithm where that is faster.
     #[arg(long)]
     exact: bool,
+    /// Compute what is cheap again for late uses, where the network then needs less memory.
+    #[arg(long)]
+    frugal: bool,
+    /// Of the network, the one that also computes the gradient of its outputs by its inputs or by its parameters.
+    #[arg(long, value_enum, value_name = "BY")]
+    gradient: Option<By>,
+}
+
+/// What outputs are differentiated by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    Inputs,
+    Parameters,
+}
+
+impl By {
+    /// The network of the gradient.
+    fn gradient(self, graph: &Graph) -> Result<Graph, Box<dyn Error>> {
+        let outputs: Vec<Value> = graph.outputs().iter().map(|(_, output)| *output).collect();
+        let by: Vec<Value> = match self {
+            Self::Inputs => graph.inputs().iter().copied().map(Value::from).collect(),
+            Self::Parameters => {
+                let parameters = graph.parameters();
+                let nodes = parameters.iter().filter_map(|(name, _)| graph.find(name)).map(Value::from);
+                nodes.filter(|&parameter| !is_statistic(graph, parameter)).collect()
+            }
+        };
+        Ok(graph.gradient(&outputs, &by)?)
+    }
+}
+
+/// Whether a parameter is only the mean or the variance of batch normalisations, which training does not differentiate by.
+fn is_statistic(graph: &Graph, parameter: Value) -> bool {
+    let normalises = |node| matches!(graph.node(node).op(), Some(Op::BatchNorm(_)));
+    graph.users(parameter).iter().all(|&(user, operand)| normalises(user) && operand >= 3)
 }
 
 fn setting(text: &str) -> Result<(String, String), &'static str> {
@@ -64,7 +101,7 @@ fn binding(settings: &[(String, String)]) -> Result<Binding, String> {
 impl Source {
     /// The zoo's entry, if it is one as it stands there.
     pub(crate) fn entry(&self) -> Option<&'static zoo::Entry> {
-        zoo::find(&self.network).ok().filter(|_| self.set.is_empty())
+        zoo::find(&self.network).ok().filter(|_| self.set.is_empty() && self.gradient.is_none())
     }
 
     /// Its graph.
@@ -75,7 +112,13 @@ impl Source {
     /// Its graph, and the parameters that come with it.
     pub(crate) fn read(&self) -> Result<(Graph, Option<Parameters>), Box<dyn Error>> {
         let (graph, parameters) = self.described()?;
-        Ok((if self.exact { graph.exact() } else { graph }, parameters))
+        let graph = if self.exact { graph.exact() } else { graph };
+        let graph = if self.frugal { graph.frugal() } else { graph };
+        let graph = match self.gradient {
+            Some(by) => by.gradient(&graph)?,
+            None => graph,
+        };
+        Ok((graph, parameters))
     }
 
     fn described(&self) -> Result<(Graph, Option<Parameters>), Box<dyn Error>> {

@@ -41,7 +41,7 @@ fn pixel(op: &ConvWeightGradient, axis: usize, place: &Affine, tap: &Affine) -> 
     place * op.stride[axis] + tap * op.dilation[axis] - op.padding[axis]
 }
 
-/// X as it comes, lanes of vectors from neighbouring taps.
+/// X as it comes: weights side by side are taps of a row.
 fn choose_planar(op: &ConvWeightGradient, site: &Site<'_>) -> Result<Choice, String> {
     let channels = site.operands[0].shape[1];
     if site.layouts[0] != Some(Layout::Plain) {
