@@ -20,6 +20,8 @@ pub struct Constant {
     pub name: Option<String>,
     /// The elements.
     pub elements: Elements,
+    /// The least and the largest number of the type of integers that the file gives, where that is narrower than `i64`.
+    pub bounds: Option<[i64; 2]>,
 }
 
 /// The elements of a [`Constant`].
@@ -93,7 +95,7 @@ macro_rules! from {
     ($($element:ty => $variant:ident),+) => {$(
         impl From<Tensor<$element>> for Constant {
             fn from(tensor: Tensor<$element>) -> Self {
-                Self { name: None, elements: Elements::$variant(tensor.into()) }
+                Self { name: None, elements: Elements::$variant(tensor.into()), bounds: None }
             }
         }
     )+};
@@ -203,6 +205,19 @@ impl Constant {
                     *to = from as f32;
                 }
                 Ok(result)
+            }
+        }
+    }
+
+    /// The elements as float32, rounded where that does not hold them.
+    pub(crate) fn rounded(&self) -> Tensor {
+        match &self.elements {
+            Elements::F32(floats) => Tensor::clone(floats),
+            Elements::Bool(tensor) => tensor.to_f32(),
+            Elements::I64(tensor) => {
+                let mut result = Tensor::zeros(tensor.shape());
+                result.data_mut().iter_mut().zip(tensor.data()).for_each(|(to, &from)| *to = from as f32);
+                result
             }
         }
     }

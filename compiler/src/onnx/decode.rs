@@ -121,7 +121,7 @@ fn attribute(from: &proto::Attribute, external: &External) -> Result<Attribute, 
         AttributeType::String => Attribute::Text(text(&from.s)?),
         AttributeType::Ints => Attribute::Ints(from.ints.clone()),
         AttributeType::Floats => Attribute::Floats(from.floats.clone()),
-        AttributeType::Strings => Attribute::Other("a list of texts"),
+        AttributeType::Strings => Attribute::Texts(from.strings.iter().map(text).collect::<Result<_, _>>()?),
         AttributeType::Tensor => match &from.t {
             Some(tensor) => match tensor::decode(tensor, external) {
                 Ok(constant) => Attribute::Tensor(Arc::new(constant)),

@@ -22,6 +22,17 @@ pub enum Item {
     Tensor(Value),
 }
 
+impl Item {
+    /// What is known of it.
+    #[must_use]
+    pub fn constant(&self) -> Option<&Shared> {
+        match self {
+            Self::Constant(constant) => Some(constant),
+            Self::Tensor(_) => None,
+        }
+    }
+}
+
 impl From<Constant> for Item {
     fn from(constant: Constant) -> Self {
         Self::Constant(Arc::new(constant))
@@ -294,6 +305,18 @@ impl<'i, 'm> Node<'i, 'm> {
         }
     }
 
+    /// An attribute that is a list of texts.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn texts(&mut self, name: &str) -> Result<Option<&'i [String]>, Unsupported> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(Attribute::Texts(values)) => Ok(Some(values)),
+            Some(other) => Err(kind(name, other, "a list of texts")),
+        }
+    }
+
     /// An attribute that is a tensor.
     ///
     /// # Errors
@@ -344,6 +367,17 @@ impl<'i, 'm> Node<'i, 'm> {
             .ok_or_else(|| Unsupported::new(format!("elements of type {number} (attribute `{name}`)")))
     }
 
+    /// An attribute that is the number of a type of integers, as the least and the largest of them; `None` also where it
+    /// is 0.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn bounds(&mut self, name: &str) -> Result<Option<[i64; 2]>, Unsupported> {
+        let Some(number) = self.int(name)?.filter(|&number| number != 0) else { return Ok(None) };
+        let fail = || Unsupported::new(format!("elements of type {number} (attribute `{name}`)"));
+        bounds(number).map(Some).ok_or_else(fail)
+    }
+
     /// Takes note of an attribute that changes nothing here.
     pub fn ignore(&mut self, name: &str) {
         self.attribute(name);
@@ -389,6 +423,27 @@ impl<'i, 'm> Node<'i, 'm> {
         Ok(results.swap_remove(0))
     }
 
+    /// The operator's result, as [`apply`](Self::apply), but a constant wherever all operands are, under the name of the
+    /// first: a weight that the file holds in another form.
+    ///
+    /// # Errors
+    /// If the operands do not fit the operator.
+    pub fn decode(&mut self, op: impl Into<Op>, operands: &[Item]) -> Result<Item, Unsupported> {
+        let op = op.into();
+        let constants: Option<Vec<_>> = operands.iter().map(Item::constant).collect();
+        let Some(constants) = constants else { return self.apply(op, operands) };
+        let types: Vec<_> = constants.iter().map(|constant| constant.ty()).collect();
+        let Ok(results) = op.infer(&types.iter().collect::<Vec<_>>()) else { return self.apply(op, operands) };
+        let tensors: Vec<_> = constants.iter().map(|constant| constant.rounded()).collect();
+        let count = |types: &[TensorType]| types.iter().map(TensorType::elements).sum::<usize>();
+        if count(&results) > count(&types) + MAX_FOLDED {
+            return self.apply(op, operands);
+        }
+        let value = op.evaluate(&tensors.iter().collect::<Vec<_>>()).swap_remove(0);
+        let constant = Constant::from_run_time(results[0].dtype, value);
+        Ok(Constant { name: constants[0].name.clone(), ..constant }.into())
+    }
+
     /// The operator's results, as [`apply`](Self::apply).
     ///
     /// # Errors
@@ -407,13 +462,8 @@ impl<'i, 'm> Node<'i, 'm> {
 
     /// What an operator gives for constants, if they are shape arithmetic rather than weights.
     fn fold(&self, op: &Op, operands: &[Item]) -> Result<Option<Vec<Item>>, Unsupported> {
-        let mut constants = Vec::with_capacity(operands.len());
-        for item in operands {
-            match item {
-                Item::Constant(constant) => constants.push(constant),
-                Item::Tensor(_) => return Ok(None),
-            }
-        }
+        let constants: Option<Vec<_>> = operands.iter().map(Item::constant).collect();
+        let Some(constants) = constants else { return Ok(None) };
         let weight = |constant: &Shared| {
             constant.dtype() == DType::F32 && constant.name.is_some() && constant.len() > MAX_PARAMETER
         };
@@ -441,6 +491,19 @@ pub(super) fn imported(number: i64) -> Option<DType> {
         // uint8, int8, uint16, int16, int32, int64, and uint32, uint64; 8 is text
         2..=7 | 12 | 13 => Some(DType::I64),
         9 => Some(DType::Bool),
+        _ => None,
+    }
+}
+
+/// The least and the largest number of ONNX's type `number`, where those are integers of at most 32 bits.
+pub(super) fn bounds(number: i64) -> Option<[i64; 2]> {
+    match number {
+        2 => Some([0, u8::MAX.into()]),
+        3 => Some([i8::MIN.into(), i8::MAX.into()]),
+        4 => Some([0, u16::MAX.into()]),
+        5 => Some([i16::MIN.into(), i16::MAX.into()]),
+        6 => Some([i32::MIN.into(), i32::MAX.into()]),
+        12 => Some([0, u32::MAX.into()]),
         _ => None,
     }
 }

@@ -69,6 +69,7 @@ pub(super) enum Attribute {
     Text(String),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
+    Texts(Vec<String>),
     Tensor(Shared),
     Graph(Graph),
     /// In a function: the value of the call's attribute of this name.
@@ -86,6 +87,7 @@ impl Attribute {
             Self::Text(_) => "a text",
             Self::Ints(_) => "a list of integers",
             Self::Floats(_) => "a list of floats",
+            Self::Texts(_) => "a list of texts",
             Self::Tensor(_) => "a tensor",
             Self::Graph(_) => "a graph",
             Self::Reference(_) => "a reference",

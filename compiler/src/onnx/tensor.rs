@@ -50,42 +50,41 @@ pub(super) fn decode(tensor: &proto::Tensor, external: &External) -> Result<Cons
         DataLocation::Default => tensor.raw_data.clone(),
         DataLocation::External => external.read(&tensor.external_data)?,
     };
-    let of = tensor.data_type();
+    let constant = elements_of(tensor, external, &shape, &raw)?;
+    Ok(Constant { bounds: super::node::bounds(tensor.data_type.into()), ..constant })
+}
+
+/// The elements, raw or listed.
+fn elements_of(tensor: &proto::Tensor, external: &External, shape: &[usize], raw: &Bytes) -> Result<Constant, String> {
     let i32s = || tensor.int32_data.iter().copied();
-    match of {
-        DataType::Float => match external.in_file(&shape, &raw) {
-            Some(floats) => Ok(Constant { name: None, elements: Elements::F32(floats) }),
-            None => elements(&shape, &raw, f32::from_le_bytes, tensor.float_data.iter().copied()),
+    match tensor.data_type() {
+        DataType::Float => match external.in_file(shape, raw) {
+            Some(floats) => Ok(Constant { name: None, elements: Elements::F32(floats), bounds: None }),
+            None => elements(shape, raw, f32::from_le_bytes, tensor.float_data.iter().copied()),
         },
         DataType::Double => {
-            elements(&shape, &raw, |b| f64::from_le_bytes(b) as f32, tensor.double_data.iter().map(|&x| x as f32))
+            elements(shape, raw, |b| f64::from_le_bytes(b) as f32, tensor.double_data.iter().map(|&x| x as f32))
         }
         DataType::Float16 => {
-            elements(&shape, &raw, |b| half(u16::from_le_bytes(b)), i32s().map(|bits| half(bits as u16)))
+            elements(shape, raw, |b| half(u16::from_le_bytes(b)), i32s().map(|bits| half(bits as u16)))
         }
         DataType::Bfloat16 => {
             let float = |bits: u16| f32::from_bits(u32::from(bits) << 16);
-            elements(&shape, &raw, |b| float(u16::from_le_bytes(b)), i32s().map(|bits| float(bits as u16)))
+            elements(shape, raw, |b| float(u16::from_le_bytes(b)), i32s().map(|bits| float(bits as u16)))
         }
-        DataType::Int8 => elements(&shape, &raw, |b| i64::from(i8::from_le_bytes(b)), i32s().map(i64::from)),
-        DataType::Int16 => elements(&shape, &raw, |b| i64::from(i16::from_le_bytes(b)), i32s().map(i64::from)),
-        DataType::Int32 => elements(&shape, &raw, |b| i64::from(i32::from_le_bytes(b)), i32s().map(i64::from)),
-        DataType::Uint8 => elements(&shape, &raw, |b| i64::from(u8::from_le_bytes(b)), i32s().map(i64::from)),
-        DataType::Uint16 => elements(&shape, &raw, |b| i64::from(u16::from_le_bytes(b)), i32s().map(i64::from)),
-        DataType::Int64 => elements(&shape, &raw, i64::from_le_bytes, tensor.int64_data.iter().copied()),
-        DataType::Uint32 => elements(
-            &shape,
-            &raw,
-            |b| i64::from(u32::from_le_bytes(b)),
-            tensor.uint64_data.iter().map(|&x| saturated(x)),
-        ),
-        DataType::Uint64 => elements(
-            &shape,
-            &raw,
-            |b| saturated(u64::from_le_bytes(b)),
-            tensor.uint64_data.iter().map(|&x| saturated(x)),
-        ),
-        DataType::Bool => elements(&shape, &raw, |[byte]: [u8; 1]| byte != 0, i32s().map(|x| x != 0)),
+        DataType::Int8 => elements(shape, raw, |b| i64::from(i8::from_le_bytes(b)), i32s().map(i64::from)),
+        DataType::Int16 => elements(shape, raw, |b| i64::from(i16::from_le_bytes(b)), i32s().map(i64::from)),
+        DataType::Int32 => elements(shape, raw, |b| i64::from(i32::from_le_bytes(b)), i32s().map(i64::from)),
+        DataType::Uint8 => elements(shape, raw, |b| i64::from(u8::from_le_bytes(b)), i32s().map(i64::from)),
+        DataType::Uint16 => elements(shape, raw, |b| i64::from(u16::from_le_bytes(b)), i32s().map(i64::from)),
+        DataType::Int64 => elements(shape, raw, i64::from_le_bytes, tensor.int64_data.iter().copied()),
+        DataType::Uint32 => {
+            elements(shape, raw, |b| i64::from(u32::from_le_bytes(b)), tensor.uint64_data.iter().map(|&x| saturated(x)))
+        }
+        DataType::Uint64 => {
+            elements(shape, raw, |b| saturated(u64::from_le_bytes(b)), tensor.uint64_data.iter().map(|&x| saturated(x)))
+        }
+        DataType::Bool => elements(shape, raw, |[byte]: [u8; 1]| byte != 0, i32s().map(|x| x != 0)),
         other => Err(format!("has elements of type {other:?}, which is not supported")),
     }
 }

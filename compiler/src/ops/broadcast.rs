@@ -1,6 +1,6 @@
 //! Broadcasting as numpy defines it: shapes align at their last dimensions, and a dimension of 1 repeats.
 
-use convoke_runtime::Tensor;
+use convoke_runtime::{Element, Tensor};
 
 /// The shape of the result of an elementwise operation on `a` and `b`, or `None` where they do not fit.
 #[must_use]
@@ -21,7 +21,7 @@ fn size(shape: &[usize], dim: usize, rank: usize) -> usize {
 }
 
 /// The elements of `tensor`, repeated to fill `shape`, row-major.
-pub(super) fn repeated<'a>(tensor: &'a Tensor, shape: &'a [usize]) -> impl Iterator<Item = f32> + 'a {
+pub(crate) fn repeated<'a, T: Element>(tensor: &'a Tensor<T>, shape: &'a [usize]) -> impl Iterator<Item = T> + 'a {
     let rank = shape.len();
     let elements = shape.iter().product();
     (0..elements).map(move |mut flat: usize| {

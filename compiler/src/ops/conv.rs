@@ -200,17 +200,29 @@ impl Operator for Conv {
 }
 
 fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    let (x, weight) = (image::operand(node, 0)?, image::operand(node, 1)?);
+    let operands = [node.operand(0)?, node.operand(1)?];
+    let bias = node.optional(2);
+    Ok(vec![imported(node, operands, 1, bias)?])
+}
+
+/// The convolution that a node says by its attributes, of these X, weight and bias; the weight comes from operand
+/// `index`.
+pub(crate) fn imported(
+    node: &mut Node<'_, '_>,
+    [x, weight]: [Item; 2],
+    index: usize,
+    bias: Option<Item>,
+) -> Result<Item, Unsupported> {
+    let (x, weight) = (image::planar(node, x, 0)?, image::planar(node, weight, index)?);
     let [size, kernel] = [&x, &weight].map(|item| image::size(node, item));
     let window = image::window(node, kernel, size)?;
     let groups = node.int("group")?.unwrap_or(1);
     let groups = usize::try_from(groups).map_err(|_| Unsupported::new(format!("attribute `group` is {groups}")))?;
     let Window { stride, dilation, padding, .. } = window;
-    let bias = node.optional(2);
     let conv = Conv { stride, dilation, groups, padding, bias: bias.is_some(), ..Conv::default() };
     let operands: Vec<_> = [x, weight].into_iter().chain(bias).collect();
     let y = node.apply(conv, &operands)?;
-    Ok(vec![image::result(node, y)?])
+    image::result(node, y)
 }
 
 /// `depthwise(kernel, multiplier: 1, stride: 1, padding: 0, dilation: 1, bias: true)`: a group for each input channel,

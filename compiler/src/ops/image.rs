@@ -5,8 +5,13 @@ use super::{Op, reshape};
 use crate::onnx::{Item, Node, Unsupported};
 
 /// Operand `index` with two dimensions behind the first two: N C L becomes N C 1 L.
-pub(super) fn operand(node: &mut Node<'_, '_>, index: usize) -> Result<Item, Unsupported> {
+pub(crate) fn operand(node: &mut Node<'_, '_>, index: usize) -> Result<Item, Unsupported> {
     let item = node.operand(index)?;
+    planar(node, item, index)
+}
+
+/// What operand `index` has become, with two dimensions behind the first two.
+pub(crate) fn planar(node: &mut Node<'_, '_>, item: Item, index: usize) -> Result<Item, Unsupported> {
     match node.ty(&item).shape[..] {
         [n, c, len] => reshape::to(node, item, &[n, c, 1, len]),
         [_, _, _, _] => Ok(item),
@@ -20,13 +25,13 @@ pub(super) fn operand(node: &mut Node<'_, '_>, index: usize) -> Result<Item, Uns
 }
 
 /// The two last of an operand's four dimensions.
-pub(super) fn size(node: &Node<'_, '_>, item: &Item) -> [usize; 2] {
+pub(crate) fn size(node: &Node<'_, '_>, item: &Item) -> [usize; 2] {
     let shape = node.ty(item).shape;
     [shape[2], shape[3]]
 }
 
 /// The node's result `y`, with as many dimensions as operand 0 has.
-pub(super) fn result(node: &mut Node<'_, '_>, y: Item) -> Result<Item, Unsupported> {
+pub(crate) fn result(node: &mut Node<'_, '_>, y: Item) -> Result<Item, Unsupported> {
     if node.shape(0)?.len() == 4 {
         return Ok(y);
     }
@@ -35,7 +40,7 @@ pub(super) fn result(node: &mut Node<'_, '_>, y: Item) -> Result<Item, Unsupport
 }
 
 /// A pooling of each whole plane of operand 0.
-pub(super) fn global(node: &mut Node<'_, '_>, op: impl Into<Op>) -> Result<Vec<Item>, Unsupported> {
+pub(crate) fn global(node: &mut Node<'_, '_>, op: impl Into<Op>) -> Result<Vec<Item>, Unsupported> {
     let shape = node.shape(0)?;
     let [n, c, spatial @ ..] = &shape[..] else {
         return Err(Unsupported::new(format!("operand 0 has {} dimensions, expected N C and others", shape.len())));
@@ -55,14 +60,14 @@ pub(super) fn global(node: &mut Node<'_, '_>, op: impl Into<Op>) -> Result<Vec<I
 }
 
 /// The window of a pooling.
-pub(super) fn pooling(node: &mut Node<'_, '_>, x: &Item) -> Result<Window, Unsupported> {
+pub(crate) fn pooling(node: &mut Node<'_, '_>, x: &Item) -> Result<Window, Unsupported> {
     let ceil = node.flag("ceil_mode")?;
     let kernel = pair(node, "kernel_shape")?.ok_or_else(|| Unsupported::new("attribute `kernel_shape` is missing"))?;
     Ok(Window { ceil, ..window(node, kernel, size(node, x))? })
 }
 
 /// The window of `kernel` taps that a node says by its attributes, over an image of `size` [height, width].
-pub(super) fn window(node: &mut Node<'_, '_>, kernel: [usize; 2], size: [usize; 2]) -> Result<Window, Unsupported> {
+pub(crate) fn window(node: &mut Node<'_, '_>, kernel: [usize; 2], size: [usize; 2]) -> Result<Window, Unsupported> {
     if let Some(found) = pair(node, "kernel_shape")?.filter(|&found| found != kernel) {
         return Err(Unsupported::new(format!("attribute `kernel_shape` is {found:?}, the weight has {kernel:?} taps")));
     }
@@ -84,7 +89,7 @@ pub(super) fn window(node: &mut Node<'_, '_>, kernel: [usize; 2], size: [usize; 
 }
 
 /// An attribute of one number for each spatial dimension.
-pub(super) fn pair(node: &mut Node<'_, '_>, name: &str) -> Result<Option<[usize; 2]>, Unsupported> {
+pub(crate) fn pair(node: &mut Node<'_, '_>, name: &str) -> Result<Option<[usize; 2]>, Unsupported> {
     let Some(ints) = node.ints(name)? else { return Ok(None) };
     let size = |value: i64| usize::try_from(value).ok();
     let pair = match *ints {
@@ -96,7 +101,7 @@ pub(super) fn pair(node: &mut Node<'_, '_>, name: &str) -> Result<Option<[usize;
 }
 
 /// The attribute `pads`: before each spatial dimension, then behind each.
-pub(super) fn pads(node: &mut Node<'_, '_>) -> Result<Option<[usize; 4]>, Unsupported> {
+pub(crate) fn pads(node: &mut Node<'_, '_>) -> Result<Option<[usize; 4]>, Unsupported> {
     let Some(ints) = node.ints("pads")? else { return Ok(None) };
     let sizes: Option<Vec<usize>> = ints.iter().map(|&pad| usize::try_from(pad).ok()).collect();
     match sizes.as_deref() {

@@ -6,17 +6,24 @@
 use convoke_runtime::Tensor;
 use convoke_runtime::kernels::PoolKind;
 
+use super::add::Add;
+use super::arg_max::ArgMax;
 use super::arguments::PAIR;
+use super::concat::Concat;
 use super::export::{Exported, Exporter};
 use super::{
     Adjoint, Arguments, Attributes, Call, CallError, Case, Construction, Derived, Operator, TypeError, Window, image,
     pool,
 };
+use super::gather::Gather;
 use super::max_pool_gradient::MaxPoolGradient;
+use super::pad::{self, Pad};
+use super::reshape;
+use super::slice::Slice;
 use crate::TensorType;
 use crate::lower::pooling::{self, Pooling};
 use crate::lower::{Algorithm, Schedule};
-use crate::onnx::{Item, Node, Rule, Unsupported};
+use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 
 /// The maximum under each window. Pairs are [height, width].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +134,58 @@ impl Operator for MaxPool {
 }
 
 fn import(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    node.ignore("storage_order");
+    let columns_first = node.flag("storage_order")?;
     let x = image::operand(node, 0)?;
     let window = image::pooling(node, &x)?;
-    let y = node.apply(MaxPool::from(window), &[x])?;
-    Ok(vec![image::result(node, y)?])
+    let y = node.apply(MaxPool::from(window), std::slice::from_ref(&x))?;
+    let mut results = vec![image::result(node, y)?];
+    if node.results() > 1 {
+        let places = places(node, x, window, columns_first)?;
+        results.push(image::result(node, places)?);
+    }
+    Ok(results)
+}
+
+/// Where the maxima are, counted through the whole of X, or with the pixels of each column in a row: the first largest of
+/// the images that each tap sees, and from there on arithmetic.
+fn places(node: &mut Node<'_, '_>, x: Item, window: Window, columns_first: bool) -> Result<Item, Unsupported> {
+    let shape = node.ty(&x).shape;
+    let &[n, c, h, w] = &shape[..] else { return Err(Unsupported::new(format!("operand 0 is {shape:?}"))) };
+    let Window { kernel, stride, dilation, padding, .. } = window;
+    let [down, across] = window.count([h, w]).map_err(|error| Unsupported::new(error.to_string()))?;
+    let mut after = [0; 2];
+    for (axis, (count, extent)) in [(down, h), (across, w)].into_iter().enumerate() {
+        let reach = (count - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1;
+        after[axis] = reach.saturating_sub(padding[axis] + extent) as i64;
+    }
+    let before = vec![0, 0, padding[0] as i64, padding[1] as i64];
+    let pad = Pad { before, after: vec![0, 0, after[0], after[1]], mode: pad::Mode::Constant, value: f32::NEG_INFINITY };
+    let x = node.apply(pad, &[x])?;
+    let mut seen = Vec::with_capacity(kernel[0] * kernel[1]);
+    for tap in (0..kernel[0]).flat_map(|i| (0..kernel[1]).map(move |j| [i, j])) {
+        let starts = [0, 1].map(|axis| tap[axis] * dilation[axis]);
+        let ends = [(0, down), (1, across)].map(|(axis, count)| starts[axis] + (count - 1) * stride[axis] + 1);
+        let [starts, ends, steps] = [starts, ends, stride].map(|sizes| sizes.map(|size| size as i64).to_vec());
+        let slice = node.apply(Slice { axes: vec![2, 3], starts, ends, steps }, std::slice::from_ref(&x))?;
+        seen.push(reshape::to(node, slice, &[n, c, 1, down * across])?);
+    }
+    let seen = node.apply(Concat { axis: 2 }, &seen)?;
+    let tap = node.apply(ArgMax { axis: 2, keepdims: false, smallest: false, last: false }, &[seen])?;
+    let tap = reshape::to(node, tap, &[n, c, down, across])?;
+    let pixels = if columns_first { [1, h] } else { [w, 1] };
+    let whole = |place: [usize; 2]| place[0] * pixels[0] + place[1] * pixels[1];
+    let of_tap: Vec<i64> = (0..kernel[0] * kernel[1])
+        .map(|tap| whole([tap / kernel[1] * dilation[0], tap % kernel[1] * dilation[1]]) as i64)
+        .collect();
+    let moved = node.apply(Gather { axis: 0 }, &[Constant::ints(&of_tap).into(), tap])?;
+    let corner = whole([padding[0], padding[1]]) as i64;
+    let of_window = (0..down * across).map(|flat| whole([flat / across * stride[0], flat % across * stride[1]]) as i64);
+    let of_window = Constant::ints(&of_window.map(|place| place - corner).collect::<Vec<_>>());
+    let of_window = reshape::to(node, of_window.into(), &[down, across])?;
+    let of_plane = Constant::ints(&(0..n * c).map(|plane| (plane * h * w) as i64).collect::<Vec<_>>());
+    let of_plane = reshape::to(node, of_plane.into(), &[n, c, 1, 1])?;
+    let places = node.apply(Add::default(), &[moved, of_window])?;
+    node.apply(Add::default(), &[places, of_plane])
 }
 
 impl MaxPool {

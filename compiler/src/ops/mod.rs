@@ -15,7 +15,7 @@ pub mod elementwise;
 pub mod epilogue;
 pub mod export;
 pub mod hint;
-mod image;
+pub(crate) mod image;
 pub mod indexed;
 mod moved;
 mod normalization;

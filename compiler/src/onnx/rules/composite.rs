@@ -8,8 +8,6 @@ use crate::ops::arg_max::ArgMax;
 use crate::ops::avg_pool::AvgPool;
 use crate::ops::binary::{Binary, Function};
 use crate::ops::cast::Cast;
-use crate::ops::expand::Expand;
-use crate::ops::matmul::MatMul;
 use crate::ops::mul::Mul;
 use crate::ops::one_hot::OneHot;
 use crate::ops::reduce::{self, Reduce};
@@ -24,11 +22,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule { operator: "RMSNormalization", import: rms_normalization },
     Rule { operator: "BitShift", import: bit_shift },
     Rule { operator: "Trilu", import: trilu },
-    Rule { operator: "DequantizeLinear", import: dequantize },
     Rule { operator: "GlobalLpPool", import: global_lp_pool },
     Rule { operator: "Hardmax", import: hardmax },
     Rule { operator: "LRN", import: lrn },
-    Rule { operator: "MatMulInteger", import: matmul_integer },
 ];
 
 fn div() -> Binary {
@@ -36,14 +32,14 @@ fn div() -> Binary {
 }
 
 /// The dimension that `axis` names among `rank`.
-fn dimension(axis: i64, rank: usize) -> Result<usize, Unsupported> {
+pub(super) fn dimension(axis: i64, rank: usize) -> Result<usize, Unsupported> {
     let from_first = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     let dim = usize::try_from(from_first).ok().filter(|&dim| dim < rank);
     dim.ok_or_else(|| Unsupported::new(format!("axis {axis} of {rank} dimensions")))
 }
 
 /// A tensor made now of its elements' places.
-fn made(shape: &[usize], element: impl Fn(&[usize]) -> f32) -> Result<Tensor, Unsupported> {
+pub(super) fn made(shape: &[usize], element: impl Fn(&[usize]) -> f32) -> Result<Tensor, Unsupported> {
     let mut tensor = Tensor::try_zeros(shape).map_err(|error| Unsupported::new(error.to_string()))?;
     let mut index = vec![0; shape.len()];
     for value in tensor.data_mut() {
@@ -148,43 +144,6 @@ fn trilu(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     Ok(vec![node.apply(Select, &[Constant::from(mask.to_bool()).into(), x, zero.into()])?])
 }
 
-/// `(x − zero) · scale`, both for the whole tensor, or for each element along one dimension, or for blocks of them.
-fn dequantize(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    let axis = node.int("axis")?.unwrap_or(1);
-    let block = node.int("block_size")?.unwrap_or(0);
-    node.ignore("output_dtype");
-    let x = node.operand(0)?;
-    let shape = node.ty(&x).shape;
-    let spread = |node: &mut Node<'_, '_>, index: usize| -> Result<Option<Item>, Unsupported> {
-        let Some(item) = node.optional(index) else { return Ok(None) };
-        let item = node.apply(Cast { to: DType::F32 }, &[item])?;
-        let own = node.ty(&item).shape;
-        if own.len() == 1 && own != [1] && block == 0 {
-            let mut line = vec![1; shape.len()];
-            line[dimension(axis, shape.len())?] = own[0];
-            return reshape::to(node, item, &line).map(Some);
-        }
-        if own.len() == shape.len() && own != shape && block > 0 {
-            // Each stands for a block: a dimension of its own, repeated, and joined again.
-            let axis = dimension(axis, shape.len())?;
-            let mut wide = own.clone();
-            wide.insert(axis + 1, 1);
-            let item = reshape::to(node, item, &wide)?;
-            wide[axis + 1] = block as usize;
-            let item = node.apply(Expand { shape: wide }, &[item])?;
-            return reshape::to(node, item, &shape).map(Some);
-        }
-        Ok(Some(item))
-    };
-    let (scale, zero) = (spread(node, 1)?, spread(node, 2)?);
-    let scale = scale.ok_or_else(|| Unsupported::new("operand 1 is left out"))?;
-    let mut y = node.apply(Cast { to: DType::F32 }, &[x])?;
-    if let Some(zero) = zero {
-        y = node.apply(Binary { function: Function::Sub }, &[y, zero])?;
-    }
-    Ok(vec![node.apply(Mul::default(), &[y, scale])?])
-}
-
 /// `(Σ |x|ᵖ)^(1/p)` of each plane.
 fn global_lp_pool(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     let function = match node.int("p")?.unwrap_or(2) {
@@ -237,24 +196,4 @@ fn lrn(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
     let sum = node.apply(Add::default(), &[scaled, Constant::scalar(bias).into()])?;
     let power = node.apply(Binary { function: Function::Pow }, &[sum, Constant::scalar(beta).into()])?;
     Ok(vec![node.apply(div(), &[x, power])?])
-}
-
-/// `(a − zero) (b − zero)`, exact while the sums stay below 2²⁴. A zero for each row of a stands in a column.
-fn matmul_integer(node: &mut Node<'_, '_>) -> Result<Vec<Item>, Unsupported> {
-    let mut factors = Vec::with_capacity(2);
-    for index in 0..2 {
-        let mut x = node.operand(index)?;
-        x = node.apply(Cast { to: DType::F32 }, &[x])?;
-        if let Some(zero) = node.optional(index + 2) {
-            let mut zero = node.apply(Cast { to: DType::F32 }, &[zero])?;
-            if let ([rows], 0) = (&node.ty(&zero).shape[..], index) {
-                let column = [*rows, 1];
-                zero = reshape::to(node, zero, &column)?;
-            }
-            x = node.apply(Binary { function: Function::Sub }, &[x, zero])?;
-        }
-        factors.push(x);
-    }
-    let product = node.apply(MatMul, &factors)?;
-    Ok(vec![node.apply(Cast { to: DType::I64 }, &[product])?])
 }

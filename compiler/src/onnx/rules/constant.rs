@@ -40,7 +40,7 @@ fn whole<T: Into<Constant>, E: std::fmt::Display>(tensor: Result<T, E>) -> Resul
 }
 
 /// A shape that an operand gives, of a tensor that is made now.
-fn moderate(shape: &[i64]) -> Result<Vec<usize>, Unsupported> {
+pub(super) fn moderate(shape: &[i64]) -> Result<Vec<usize>, Unsupported> {
     let sizes: Option<Vec<usize>> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
     let count = |sizes: &Vec<usize>| sizes.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
     match sizes {

@@ -5,8 +5,13 @@ mod constant;
 mod control;
 mod einsum;
 mod identity;
+mod known;
+mod parts;
+mod quantize;
 mod recurrent;
+mod sampling;
 mod shape;
+mod windows;
 
 use super::Rule;
 
@@ -17,6 +22,11 @@ pub(super) const ALL: &[&[Rule]] = &[
     control::RULES,
     einsum::RULES,
     identity::RULES,
+    known::RULES,
+    parts::RULES,
+    quantize::RULES,
     recurrent::RULES,
+    sampling::RULES,
     shape::RULES,
+    windows::RULES,
 ];

@@ -3,14 +3,19 @@
 use crate::onnx::{Constant, Item, Node, Rule, Unsupported};
 use crate::ops::add::Add;
 use crate::ops::binary::{Binary, Function};
+use crate::ops::clip::Clip;
 use crate::ops::concat::Concat;
+use crate::ops::hard_sigmoid::HardSigmoid;
+use crate::ops::leaky_relu::LeakyRelu;
 use crate::ops::matmul::MatMul;
 use crate::ops::mul::Mul;
-use crate::ops::reshape;
+use crate::ops::relu::Relu;
 use crate::ops::sigmoid::Sigmoid;
 use crate::ops::slice::Slice;
 use crate::ops::tanh::Tanh;
 use crate::ops::transpose::Transpose;
+use crate::ops::unary::{self, Unary};
+use crate::ops::{Op, reshape};
 use convoke_runtime::Tensor;
 
 pub(super) const RULES: &[Rule] = &[
@@ -41,6 +46,10 @@ struct Weights {
     peepholes: Option<[Item; 3]>,
     hidden: usize,
     linear_before_reset: bool,
+    /// The gates' functions, the new value's, and that of what an LSTM shows of its cell.
+    activations: Vec<Op>,
+    /// The largest magnitude of what the gates' and the new value's functions are applied to.
+    clip: Option<f32>,
 }
 
 fn recurrent(node: &mut Node<'_, '_>, cell: Cell) -> Result<Vec<Item>, Unsupported> {
@@ -56,6 +65,8 @@ fn recurrent(node: &mut Node<'_, '_>, cell: Cell) -> Result<Vec<Item>, Unsupport
         Some("bidirectional") => &[false, true],
         Some(other) => return Err(Unsupported::new(format!("attribute `direction` is \"{other}\""))),
     };
+    let mut activations = activations(node, cell, reverse.len())?.into_iter();
+    let clip = node.float("clip")?.filter(|&clip| clip > 0.0);
     let mut x = node.operand(0)?;
     if batch_first {
         x = node.apply(Transpose { order: vec![1, 0, 2] }, &[x])?;
@@ -87,8 +98,9 @@ fn recurrent(node: &mut Node<'_, '_>, cell: Cell) -> Result<Vec<Item>, Unsupport
         let peepholes = peepholes.map(|p| {
             Ok::<_, Unsupported>([part(node, &p, 0, hidden)?, part(node, &p, 1, hidden)?, part(node, &p, 2, hidden)?])
         });
-        let weights =
-            Weights { r, biases: biases.transpose()?, peepholes: peepholes.transpose()?, hidden, linear_before_reset };
+        let (biases, peepholes) = (biases.transpose()?, peepholes.transpose()?);
+        let activations = activations.next().unwrap_or_default();
+        let weights = Weights { r, biases, peepholes, hidden, linear_before_reset, activations, clip };
         let mut state = [initial(node, 5, direction, batch_first, [batch, hidden])?, zeros([batch, hidden])?];
         if cell == Cell::Lstm {
             state[1] = initial(node, 6, direction, batch_first, [batch, hidden])?;
@@ -129,9 +141,64 @@ fn recurrent(node: &mut Node<'_, '_>, cell: Cell) -> Result<Vec<Item>, Unsupport
     Ok(results)
 }
 
+/// The functions of each direction.
+fn activations(node: &mut Node<'_, '_>, cell: Cell, directions: usize) -> Result<Vec<Vec<Op>>, Unsupported> {
+    let usual: &[&str] = match cell {
+        Cell::Rnn => &["Tanh"],
+        Cell::Gru => &["Sigmoid", "Tanh"],
+        Cell::Lstm => &["Sigmoid", "Tanh", "Tanh"],
+    };
+    let names = match node.texts("activations")? {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None => usual.repeat(directions),
+    };
+    if names.len() != usual.len() * directions {
+        let (found, expected) = (names.len(), usual.len() * directions);
+        return Err(Unsupported::new(format!("attribute `activations` has {found} names, expected {expected}")));
+    }
+    // Functions that have constants take the next of these.
+    let mut alpha = node.floats("activation_alpha")?.unwrap_or_default().iter().copied();
+    let mut beta = node.floats("activation_beta")?.unwrap_or_default().iter().copied();
+    let mut functions = Vec::with_capacity(names.len());
+    for name in names {
+        let mut unary = |function: unary::Function| {
+            let mut op = Unary::new(function);
+            for (constant, given) in op.constants.iter_mut().zip(function.constants().iter().map(|_| alpha.next())) {
+                *constant = given.unwrap_or(*constant);
+            }
+            op.into()
+        };
+        functions.push(match name {
+            "Sigmoid" => Sigmoid.into(),
+            "Tanh" => Tanh.into(),
+            "Relu" => Relu.into(),
+            "LeakyRelu" => LeakyRelu { alpha: alpha.next().unwrap_or(0.01) }.into(),
+            "HardSigmoid" => {
+                HardSigmoid { alpha: alpha.next().unwrap_or(0.2), beta: beta.next().unwrap_or(0.5) }.into()
+            }
+            "Elu" => unary(unary::Function::Elu),
+            "Softplus" => unary(unary::Function::Softplus),
+            "Softsign" => unary(unary::Function::Softsign),
+            "ThresholdedRelu" => unary(unary::Function::ThresholdedRelu),
+            other => return Err(Unsupported::new(format!("attribute `activations` has the name \"{other}\""))),
+        });
+    }
+    Ok(functions.chunks(usual.len()).map(<[Op]>::to_vec).collect())
+}
+
+impl Weights {
+    /// Function `index` of a sum.
+    fn activate(&self, node: &mut Node<'_, '_>, index: usize, mut sum: Item) -> Result<Item, Unsupported> {
+        if let Some(clip) = self.clip {
+            sum = node.apply(Clip { low: -clip, high: clip }, &[sum])?;
+        }
+        node.apply(self.activations[index].clone(), &[sum])
+    }
+}
+
 fn rnn(node: &mut Node<'_, '_>, w: &Weights, input: Item, [h, c]: [Item; 2]) -> Result<[Item; 2], Unsupported> {
     let sum = gates(node, w, input, &h)?;
-    Ok([node.apply(Tanh, &[sum])?, c])
+    Ok([w.activate(node, 0, sum)?, c])
 }
 
 /// Gates in the order update, reset, new.
@@ -149,7 +216,7 @@ fn gru(node: &mut Node<'_, '_>, w: &Weights, input: &Item, [h, c]: [Item; 2]) ->
     let gate = |node: &mut Node<'_, '_>, index| {
         let [a, b] = [part(node, input, index, w.hidden)?, part(node, &recurrent, index, w.hidden)?];
         let sum = add(node, a, b)?;
-        node.apply(Sigmoid, &[sum])
+        w.activate(node, 0, sum)
     };
     let (update, reset) = (gate(node, 0)?, gate(node, 1)?);
     let own = if w.linear_before_reset {
@@ -168,7 +235,7 @@ fn gru(node: &mut Node<'_, '_>, w: &Weights, input: &Item, [h, c]: [Item; 2]) ->
     };
     let input = part(node, input, 2, w.hidden)?;
     let sum = add(node, input, own)?;
-    let new = node.apply(Tanh, &[sum])?;
+    let new = w.activate(node, 1, sum)?;
     // (1 − z) ñ + z h
     let rest = node.apply(Binary { function: Function::Sub }, &[Constant::scalar(1.0).into(), update.clone()])?;
     let (new, old) = (mul(node, rest, new)?, mul(node, update, h)?);
@@ -184,15 +251,15 @@ fn lstm(node: &mut Node<'_, '_>, w: &Weights, input: Item, [h, c]: [Item; 2]) ->
             let seen = mul(node, peepholes[index].clone(), cell.clone())?;
             own = add(node, own, seen)?;
         }
-        node.apply(Sigmoid, &[own])
+        w.activate(node, 0, own)
     };
     let (input, forget) = (gate(node, 0, &c)?, gate(node, 2, &c)?);
     let new = part(node, &sum, 3, w.hidden)?;
-    let new = node.apply(Tanh, &[new])?;
+    let new = w.activate(node, 1, new)?;
     let (new, old) = (mul(node, input, new)?, mul(node, forget, c)?);
     let cell = add(node, new, old)?;
     let output = gate(node, 1, &cell)?;
-    let shown = node.apply(Tanh, std::slice::from_ref(&cell))?;
+    let shown = node.apply(w.activations[2].clone(), std::slice::from_ref(&cell))?;
     Ok([mul(node, output, shown)?, cell])
 }
 
