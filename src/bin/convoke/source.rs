@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use convoke::compiler::lower::Target;
-use convoke::compiler::onnx::{Binding, File, Imported};
+use convoke::compiler::onnx::{self, Binding, File, Imported, Missing};
 use convoke::compiler::ops::{Attribute, Op};
 use convoke::graph::Value;
 use convoke::lang::{Errors, Module};
@@ -98,6 +98,24 @@ fn binding(settings: &[(String, String)]) -> Result<Binding, String> {
     })
 }
 
+/// Sizes that are missing are given by settings here.
+fn with_settings(error: onnx::Error) -> Box<dyn Error> {
+    let onnx::Error::Unbound { model, missing } = error else { return error.into() };
+    let mut message = format!("{model}: the model's inputs have sizes that must be given:");
+    for each in missing {
+        message += &match each {
+            Missing::Size { name, input, dimension } => {
+                format!("\n  `{name}`, dimension {dimension} of `{input}`: --set {name}=1")
+            }
+            Missing::Shape { input, known } => {
+                let known = known.map_or(String::new(), |known| format!(", which is {known}"));
+                format!("\n  the shape of `{input}`{known}: --set {input}=1x3x224x224")
+            }
+        };
+    }
+    message.into()
+}
+
 impl Source {
     /// The zoo's entry, if it is one as it stands there.
     pub(crate) fn entry(&self) -> Option<&'static zoo::Entry> {
@@ -132,7 +150,8 @@ impl Source {
             return Err(format!("there is no file `{}`, and {unknown}", path.display()).into());
         }
         if path.extension().is_some_and(|extension| extension == "onnx") {
-            let Imported { graph, parameters } = File::open(path)?.import(&binding(&self.set)?)?;
+            let imported = File::open(path)?.import(&binding(&self.set)?);
+            let Imported { graph, parameters } = imported.map_err(with_settings)?;
             return Ok((graph, Some(parameters)));
         }
         let file = path.display().to_string();
