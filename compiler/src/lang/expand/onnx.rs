@@ -162,7 +162,7 @@ mod tests {
         for (asked, said) in [
             ("pub Net = \"missing.onnx\"", "missing.onnx"),
             ("pub Net = \"unsupported.onnx\"", "NoSuch `strange` (opset 17)"),
-            ("pub Net = \"small.onnx\"", "`batch` (dimension 0 of `image`)"),
+            ("pub Net = \"small.onnx\"", "`batch`, dimension 0 of `image`"),
             ("pub Net = \"small.onnx\", heads = 1", "no input has a dimension `heads`"),
             ("#[inline] pub Net = \"small.onnx\"", "expected documentation"),
         ] {
